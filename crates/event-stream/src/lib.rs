@@ -1,1 +1,15 @@
-//! text/event-stream.
+#![doc = include_str!("../README.md")]
+#![no_std]
+#![forbid(unsafe_code)]
+
+extern crate alloc;
+
+mod decoder;
+mod encoder;
+mod field;
+mod utf8;
+
+pub use decoder::{DecodeError, Decoder, Event, Item, Limits};
+pub use encoder::{
+    EncodeError, EventFields, encode, encode_comment, encoded_len, validate_event_type, validate_id,
+};
