@@ -1,0 +1,327 @@
+//! What a memory log holds, and its indexes.
+
+use std::collections::{BinaryHeap, HashMap, VecDeque};
+use std::sync::Arc;
+
+use super::MemoryLimits;
+use crate::event::{Draft, Event, IdempotencyKey, Millis, PublisherId, Record};
+use crate::filter::Filter;
+use crate::log::{Appended, Rejection};
+use crate::position::{Epoch, Offset, Position};
+use crate::topic::Topic;
+
+/// The records, oldest first, and what finds them.
+pub(super) struct Kept {
+    epoch: Epoch,
+    limits: MemoryLimits,
+    records: VecDeque<Arc<Record>>,
+    bytes: usize,
+    /// Of every topic with a kept record, the offsets of those.
+    by_topic: HashMap<Topic, VecDeque<Offset>>,
+    /// The first kept record of each publisher's id.
+    by_publisher_id: HashMap<PublisherId, Offset>,
+    keys: Keys,
+    removed: Removed,
+    tail: Offset,
+    /// 0 <= floor <= the first record's offset - 1
+    floor: Offset,
+    time: Millis,
+}
+
+impl Kept {
+    pub(super) fn new(epoch: Epoch, limits: MemoryLimits) -> Self {
+        Self {
+            epoch,
+            limits,
+            records: VecDeque::new(),
+            bytes: 0,
+            by_topic: HashMap::new(),
+            by_publisher_id: HashMap::new(),
+            keys: Keys::default(),
+            removed: Removed::default(),
+            tail: Offset::START,
+            floor: Offset::START,
+            time: Millis::default(),
+        }
+    }
+
+    pub(super) fn tail(&self) -> Offset {
+        self.tail
+    }
+
+    pub(super) fn floor(&self) -> Offset {
+        self.floor
+    }
+
+    pub(super) fn last_of(&self, topic: &Topic) -> Option<Offset> {
+        self.by_topic.get(topic).and_then(|offsets| offsets.back()).copied()
+    }
+
+    pub(super) fn find(&self, publisher_id: &str) -> Option<Offset> {
+        let id = PublisherId::parse(publisher_id).ok()?;
+        self.by_publisher_id.get(&id).copied()
+    }
+
+    pub(super) fn append(&mut self, draft: Draft) -> Appended {
+        let Draft { mut event, idempotency } = draft;
+        let bytes = footprint(&event);
+        if bytes > self.limits.bytes_max {
+            let bytes_max = self.limits.bytes_max;
+            return Appended::Rejected(Rejection::TooLarge { bytes, bytes_max });
+        }
+        event.time = event.time.max(self.time);
+        self.time = event.time;
+        if let Some(answer) = idempotency.and_then(|key| self.keys.seen(key, event.time)) {
+            return answer;
+        }
+        let position =
+            Position { epoch: self.epoch, offset: Offset::new(self.tail.get().saturating_add(1)) };
+        if let Some(key) = idempotency {
+            self.keys.remember(key, &event, position, self.limits.keys_max);
+        }
+        for (nth, topic) in event.topics.iter().enumerate() {
+            if !event.topics.iter().take(nth).any(|earlier| earlier == topic) {
+                self.by_topic.entry(topic.clone()).or_default().push_back(position.offset);
+            }
+        }
+        if let Some(id) = &event.publisher_id {
+            self.by_publisher_id.entry(id.clone()).or_insert(position.offset);
+        }
+        self.tail = position.offset;
+        self.bytes += bytes;
+        self.records.push_back(Arc::new(Record { position, event }));
+        while self.bytes > self.limits.bytes_max {
+            self.remove_oldest();
+        }
+        Appended::Committed(position)
+    }
+
+    fn remove_oldest(&mut self) {
+        let Some(record) = self.records.pop_front() else { return };
+        let offset = record.position.offset;
+        self.bytes = self.bytes.saturating_sub(footprint(&record.event));
+        self.floor = offset;
+        for topic in &record.event.topics {
+            if let Some(offsets) = self.by_topic.get_mut(topic) {
+                if offsets.front() == Some(&offset) {
+                    offsets.pop_front();
+                }
+                if offsets.is_empty() {
+                    self.by_topic.remove(topic);
+                }
+            }
+            self.removed.note(topic, offset, self.limits.removed_topics_max);
+        }
+        if let Some(id) = &record.event.publisher_id
+            && self.by_publisher_id.get(id) == Some(&offset)
+        {
+            self.by_publisher_id.remove(id);
+        }
+    }
+
+    pub(super) fn may_have_lost(&self, after: Offset, filter: &Filter) -> bool {
+        self.floor > after && self.removed.may_concern(after, filter)
+    }
+
+    /// Records after a cursor, and the cursor behind them.
+    pub(super) fn after(&self, after: Offset, count: usize) -> (Vec<Arc<Record>>, Offset) {
+        let from = self.records.partition_point(|record| record.position.offset <= after);
+        let records: Vec<_> = self.records.iter().skip(from).take(count).cloned().collect();
+        let through = self.through(records.last().filter(|_| records.len() == count));
+        (records, through.max(after))
+    }
+
+    /// Records of some topics after a cursor, and the cursor behind them; looks at no others.
+    pub(super) fn of_topics(
+        &self,
+        topics: &[Topic],
+        after: Offset,
+        count: usize,
+    ) -> (Vec<Arc<Record>>, Offset) {
+        let mut next: BinaryHeap<_> = topics
+            .iter()
+            .filter_map(|topic| self.by_topic.get(topic))
+            .filter_map(|offsets| {
+                let at = offsets.partition_point(|&offset| offset <= after);
+                offsets.get(at).map(|&offset| Postings { offset, at, offsets })
+            })
+            .collect();
+        let mut records: Vec<Arc<Record>> = Vec::new();
+        while records.len() < count
+            && let Some(postings) = next.pop()
+        {
+            if records.last().is_none_or(|last| last.position.offset < postings.offset) {
+                records.extend(self.at(postings.offset));
+            }
+            next.extend(postings.advance());
+        }
+        let full = !next.is_empty();
+        let through = self.through(records.last().filter(|_| full));
+        (records, through.max(after))
+    }
+
+    /// Records before an offset (or the tail), newest first.
+    pub(super) fn before(&self, before: Option<Offset>, count: usize) -> Vec<Arc<Record>> {
+        let to = before.map_or(self.records.len(), |before| {
+            self.records.partition_point(|record| record.position.offset < before)
+        });
+        self.records.range(..to).rev().take(count).cloned().collect()
+    }
+
+    pub(super) fn seek_time(&self, time: Millis) -> Offset {
+        let at = self.records.partition_point(|record| record.event.time < time);
+        self.records.get(at).map_or(self.tail, |record| record.position.offset.just_before())
+    }
+
+    /// Whether a record is the newest of a topic of its own that the filter matches.
+    pub(super) fn is_newest(&self, record: &Record, filter: &Filter) -> bool {
+        record.event.topics.iter().any(|topic| {
+            self.last_of(topic) == Some(record.position.offset) && filter.matches_topic(topic)
+        })
+    }
+
+    fn at(&self, offset: Offset) -> Option<Arc<Record>> {
+        let found = self.records.binary_search_by_key(&offset, |record| record.position.offset);
+        found.ok().and_then(|at| self.records.get(at)).cloned()
+    }
+
+    fn through(&self, last_of_full_batch: Option<&Arc<Record>>) -> Offset {
+        last_of_full_batch.map_or(self.tail, |record| record.position.offset)
+    }
+}
+
+/// A topic's offsets, standing at one of them; ordered so that a heap gives the smallest first.
+struct Postings<'a> {
+    offset: Offset,
+    at: usize,
+    offsets: &'a VecDeque<Offset>,
+}
+
+impl Postings<'_> {
+    fn advance(self) -> Option<Self> {
+        let at = self.at + 1;
+        let offset = *self.offsets.get(at)?;
+        Some(Self { offset, at, offsets: self.offsets })
+    }
+}
+
+impl Ord for Postings<'_> {
+    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+        other.offset.cmp(&self.offset)
+    }
+}
+
+impl PartialOrd for Postings<'_> {
+    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl PartialEq for Postings<'_> {
+    fn eq(&self, other: &Self) -> bool {
+        self.offset == other.offset
+    }
+}
+
+impl Eq for Postings<'_> {}
+
+/// Roughly what an event takes here, with its places in the indexes.
+fn footprint(event: &Event) -> usize {
+    const RECORD: usize = size_of::<Record>() + 2 * size_of::<usize>() + size_of::<Arc<Record>>();
+    const POSTING: usize = size_of::<Topic>() + size_of::<Offset>();
+    // A topic of its own costs an entry in the map besides.
+    const TOPIC: usize = 96;
+    let topics: usize =
+        event.topics.iter().map(|topic| topic.as_str().len() + POSTING + TOPIC).sum();
+    let id = event.publisher_id.as_ref().map_or(0, |id| 2 * id.as_str().len() + 64);
+    RECORD + topics + id + event.data.len() + event.event_type.as_str().len()
+}
+
+/// Of the topics of removed records, the newest removed one each; the oldest are forgotten.
+#[derive(Default)]
+struct Removed {
+    newest: HashMap<Topic, Offset>,
+    /// Of topics that are not in the map, nothing beyond this was removed.
+    forgotten: Offset,
+}
+
+/// At most this many topics are held against a filter's patterns before a gap is told unproven.
+const PATTERN_TRIALS_MAX: usize = 1000;
+
+impl Removed {
+    fn note(&mut self, topic: &Topic, offset: Offset, topics_max: usize) {
+        self.newest.insert(topic.clone(), offset);
+        if self.newest.len() > topics_max {
+            // Half at a time, so that the cost of a removal stays constant on average.
+            let mut offsets: Vec<Offset> = self.newest.values().copied().collect();
+            let half = offsets.len() / 2;
+            let (_, &mut median, _) = offsets.select_nth_unstable(half);
+            self.newest.retain(|_, newest| *newest > median);
+            self.forgotten = self.forgotten.max(median);
+        }
+    }
+
+    fn may_concern(&self, after: Offset, filter: &Filter) -> bool {
+        if self.forgotten > after || filter.is_all() {
+            return true;
+        }
+        let exact = filter.topics().iter().any(|topic| {
+            self.newest.get(topic).is_some_and(|&newest| newest > after)
+        });
+        if exact || filter.patterns().is_empty() {
+            return exact;
+        }
+        self.newest
+            .iter()
+            .filter(|&(_, &newest)| newest > after)
+            .enumerate()
+            .any(|(trial, (topic, _))| {
+                trial >= PATTERN_TRIALS_MAX || filter.matches_topic(topic)
+            })
+    }
+}
+
+/// The idempotency keys of the last 24 hours, or the newest of them if there are too many.
+#[derive(Default)]
+struct Keys {
+    seen: HashMap<[u8; 16], Seen>,
+    order: VecDeque<([u8; 16], Millis)>,
+}
+
+struct Seen {
+    body: [u8; 16],
+    first: Position,
+    publisher_id: Option<PublisherId>,
+}
+
+const KEY_LIFETIME_MS: u64 = 24 * 60 * 60 * 1000;
+
+impl Keys {
+    fn seen(&mut self, key: IdempotencyKey, now: Millis) -> Option<Appended> {
+        while let Some(&(oldest, since)) = self.order.front()
+            && now.0.saturating_sub(since.0) >= KEY_LIFETIME_MS
+        {
+            self.order.pop_front();
+            self.seen.remove(&oldest);
+        }
+        self.seen.get(&key.key).map(|seen| {
+            if seen.body == key.body {
+                let publisher_id = seen.publisher_id.clone();
+                Appended::Duplicate { first: seen.first, publisher_id }
+            } else {
+                Appended::Rejected(Rejection::KeyReused)
+            }
+        })
+    }
+
+    fn remember(&mut self, key: IdempotencyKey, event: &Event, first: Position, keys_max: usize) {
+        let publisher_id = event.publisher_id.clone();
+        self.seen.insert(key.key, Seen { body: key.body, first, publisher_id });
+        self.order.push_back((key.key, event.time));
+        while self.order.len() > keys_max {
+            if let Some((oldest, _)) = self.order.pop_front() {
+                self.seen.remove(&oldest);
+            }
+        }
+    }
+}
