@@ -267,7 +267,7 @@ impl Decoder {
     /// Skips what belongs to the stream's start or to the last chunk's last line end.
     fn start_of_chunk<'i>(&mut self, input: &'i [u8]) -> Result<&'i [u8], DecodeError> {
         let mut rest = input;
-        // WHATWG HTML 9.2.5: "The UTF-8 decode algorithm strips one leading UTF-8 Byte Order Mark (BOM),
+        // WHATWG HTML 9.2.6: "The UTF-8 decode algorithm strips one leading UTF-8 Byte Order Mark (BOM),
         // if any."
         while let Some(&expected) = BOM.get(self.bom_len) {
             let Some((&first, tail)) = rest.split_first() else { return Ok(rest) };
@@ -291,9 +291,10 @@ impl Decoder {
 
     /// `rest` begins with a line end: returns what follows it.
     ///
-    /// WHATWG HTML 9.2.5: "lines are separated by either a U+000D CARRIAGE RETURN U+000A LINE FEED (CRLF)
-    /// character pair, a single U+000A LINE FEED (LF) character, or a single U+000D CARRIAGE RETURN (CR)
-    /// character."
+    /// WHATWG HTML 9.2.6: "a U+000D CARRIAGE RETURN U+000A LINE FEED (CRLF) character pair, a single U+000A
+    /// LINE FEED (LF) character not preceded by a U+000D CARRIAGE RETURN (CR) character, and a single U+000D
+    /// CARRIAGE RETURN (CR) character not followed by a U+000A LINE FEED (LF) character being the ways in
+    /// which a line can end."
     fn after_line_end<'i>(&mut self, rest: &'i [u8]) -> &'i [u8] {
         match rest {
             [b'\r', b'\n', tail @ ..] => tail,

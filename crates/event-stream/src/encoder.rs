@@ -162,7 +162,7 @@ fn write(fields: &EventFields<'_>, out: &mut impl Sink) {
 
 /// A line for each line of `text`.
 ///
-/// WHATWG HTML 9.2.5: "lines are separated by either a U+000D CARRIAGE RETURN U+000A LINE FEED (CRLF)
+/// WHATWG HTML 9.2.5: "Lines must be separated by either a U+000D CARRIAGE RETURN U+000A LINE FEED (CRLF)
 /// character pair, a single U+000A LINE FEED (LF) character, or a single U+000D CARRIAGE RETURN (CR)
 /// character."
 fn write_lines(out: &mut impl Sink, name: &[u8], text: &str) {

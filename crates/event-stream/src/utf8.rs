@@ -20,7 +20,7 @@ pub(crate) fn decode<'a>(bytes: &'a [u8], scratch: &'a mut String) -> &'a str {
 /// Makes `text` what `bytes` decode to.
 pub(crate) fn replace(text: &mut String, bytes: &[u8]) {
     text.clear();
-    // WHATWG HTML 9.2.5: "Streams must be decoded using the UTF-8 decode algorithm."
+    // WHATWG HTML 9.2.6: "Streams must be decoded using the UTF-8 decode algorithm."
     for chunk in bytes.utf8_chunks() {
         text.push_str(chunk.valid());
         if !chunk.invalid().is_empty() {
