@@ -118,7 +118,9 @@ pub enum EventTypeError {
         character: char,
     },
     /// Pages could not tell it from the hub's or the browser's own.
-    #[error("the type `{text}` is reserved (`hub.…`, `open`, `error`, `mercure`): choose another name")]
+    #[error(
+        "the type `{text}` is reserved (`hub.…`, `open`, `error`, `mercure`): choose another name"
+    )]
     Reserved {
         /// The type.
         text: Box<str>,
@@ -169,7 +171,9 @@ pub enum PublisherIdError {
     #[error("an id is 1 to {max} visible ASCII characters: shorten it, or leave it out and the hub makes one", max = PublisherId::BYTES_MAX)]
     Form,
     /// Ids that mean something else.
-    #[error("an id cannot begin with `#` or be `earliest`, which are the hub's own: choose another")]
+    #[error(
+        "an id cannot begin with `#` or be `earliest`, which are the hub's own: choose another"
+    )]
     Reserved,
 }
 
@@ -185,10 +189,7 @@ mod tests {
             assert_eq!(EventType::parse(text).unwrap().as_str(), text);
         }
         for text in ["hub.", "hub.gap", "open", "error", "mercure"] {
-            assert_eq!(
-                EventType::parse(text),
-                Err(EventTypeError::Reserved { text: text.into() })
-            );
+            assert_eq!(EventType::parse(text), Err(EventTypeError::Reserved { text: text.into() }));
         }
         for character in ['\r', '\n', '\0', '\u{2066}'] {
             assert_eq!(
@@ -196,10 +197,7 @@ mod tests {
                 Err(EventTypeError::Invisible { character })
             );
         }
-        assert_eq!(
-            EventType::parse(&"x".repeat(257)),
-            Err(EventTypeError::TooLong { bytes: 257 })
-        );
+        assert_eq!(EventType::parse(&"x".repeat(257)), Err(EventTypeError::TooLong { bytes: 257 }));
     }
 
     #[test]

@@ -102,10 +102,7 @@ mod tests {
             assert!(id.bytes().all(|b| b.is_ascii_graphic()));
             assert_eq!(key.open(&id), OpenedId::Position(place));
         }
-        assert_eq!(
-            key.open(&key.seal(Position::FOREIGN)),
-            OpenedId::Position(Position::FOREIGN)
-        );
+        assert_eq!(key.open(&key.seal(Position::FOREIGN)), OpenedId::Position(Position::FOREIGN));
     }
 
     #[test]

@@ -15,7 +15,6 @@ mod position;
 mod text;
 mod topic;
 
-
 pub use event::{
     Draft, Event, EventType, EventTypeError, IdempotencyKey, Millis, PublisherId, PublisherIdError,
     Record,

@@ -83,7 +83,9 @@ pub enum Rejection {
     #[error("this Idempotency-Key was used for another request: use a new key for a new event")]
     KeyReused,
     /// The publisher's mistake, or the operator's setting.
-    #[error("the event has {bytes} bytes and the log keeps at most {bytes_max}: publish less, or raise the limit")]
+    #[error(
+        "the event has {bytes} bytes and the log keeps at most {bytes_max}: publish less, or raise the limit"
+    )]
     TooLarge {
         /// The event's size.
         bytes: usize,

@@ -2,7 +2,10 @@
 
 mod kept;
 
-#[expect(clippy::disallowed_types, reason = "a backend: held for one map operation, never over I/O")]
+#[expect(
+    clippy::disallowed_types,
+    reason = "a backend: held for one map operation, never over I/O"
+)]
 use std::sync::Mutex;
 use std::sync::{Arc, MutexGuard, PoisonError};
 
@@ -47,7 +50,10 @@ pub struct MemoryLog(Arc<Shared>);
 struct Shared {
     epoch: Epoch,
     id_key: IdKey,
-    #[expect(clippy::disallowed_types, reason = "a backend: held for one map operation, never over I/O")]
+    #[expect(
+        clippy::disallowed_types,
+        reason = "a backend: held for one map operation, never over I/O"
+    )]
     kept: Mutex<Kept>,
     tail: watch::Sender<Offset>,
 }

@@ -93,7 +93,9 @@ impl fmt::Debug for Pattern {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum PatternError {
     /// Nothing was given.
-    #[error("the pattern is empty: give a URL Pattern such as /stocks/:symbol, or * for everything")]
+    #[error(
+        "the pattern is empty: give a URL Pattern such as /stocks/:symbol, or * for everything"
+    )]
     Empty,
     /// More than [`Pattern::BYTES_MAX`].
     #[error("the pattern has {bytes} bytes; at most {max} are allowed", max = Pattern::BYTES_MAX)]

@@ -10,9 +10,8 @@ pub(crate) fn first_invisible(text: &str) -> Option<char> {
     let categories = CodePointMapData::<GeneralCategory>::new();
     text.chars().find(|&character| match character {
         ' '..='~' => false,
-        _ => matches!(
-            categories.get(character),
-            GeneralCategory::Control | GeneralCategory::Format
-        ),
+        _ => {
+            matches!(categories.get(character), GeneralCategory::Control | GeneralCategory::Format)
+        }
     })
 }

@@ -265,9 +265,10 @@ impl Removed {
         if self.forgotten > after || filter.is_all() {
             return true;
         }
-        let exact = filter.topics().iter().any(|topic| {
-            self.newest.get(topic).is_some_and(|&newest| newest > after)
-        });
+        let exact = filter
+            .topics()
+            .iter()
+            .any(|topic| self.newest.get(topic).is_some_and(|&newest| newest > after));
         if exact || filter.patterns().is_empty() {
             return exact;
         }
@@ -275,9 +276,7 @@ impl Removed {
             .iter()
             .filter(|&(_, &newest)| newest > after)
             .enumerate()
-            .any(|(trial, (topic, _))| {
-                trial >= PATTERN_TRIALS_MAX || filter.matches_topic(topic)
-            })
+            .any(|(trial, (topic, _))| trial >= PATTERN_TRIALS_MAX || filter.matches_topic(topic))
     }
 }
 

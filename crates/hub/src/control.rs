@@ -1,0 +1,74 @@
+//! The blocks that the hub itself puts into a stream.
+
+use bytes::Bytes;
+use headwater_event_stream::EventFields;
+use headwater_log::{IdKey, Position};
+use serde::Serialize;
+
+use crate::encoding::{Encoding, write_fields};
+use crate::subscription::{Gap, Resume};
+
+/// The first bytes of every SSE response; nothing in other encodings.
+///
+/// WebKit glues what was left of an event that a reset cut off onto the first bytes of the next
+/// response. The colon line spoils such a rest, the `data` line makes Firefox take the id, and the id
+/// lets a page that has received nothing yet come back to where it began.
+pub(crate) fn open(encoding: Encoding, resume: Resume, retry_ms: u64, id: &str) -> Bytes {
+    if !encoding.is_sse() {
+        return Bytes::new();
+    }
+    let resume = resume.as_str();
+    Bytes::from(format!(
+        ":\nevent: hub.open\nretry: {retry_ms}\ndata: {{\"resume\":\"{resume}\"}}\nid: {id}\n\n"
+    ))
+}
+
+/// Tells that events may have been missed. `id` is the position just before what follows.
+pub(crate) fn gap(encoding: Encoding, gap: &Gap, id: &str) -> Bytes {
+    let data = serde_json::to_string(gap).unwrap_or_default();
+    block(encoding, "hub.gap", &data, id)
+}
+
+/// Tells a quiet stream how far the log has moved on, so that its place does not grow old.
+pub(crate) fn checkpoint(encoding: Encoding, position: Position, key: &IdKey) -> Bytes {
+    if !encoding.is_sse() {
+        return Bytes::new();
+    }
+    block(encoding, "hub.checkpoint", "", &key.seal(position))
+}
+
+/// WHATWG HTML 9.2.7: "authors can include a comment line (one starting with a ':' character) every 15
+/// seconds or so."
+pub(crate) fn heartbeat(encoding: Encoding) -> Bytes {
+    Bytes::from_static(if encoding.is_sse() { b":\n" } else { b"\n" })
+}
+
+/// The last bytes of a stream that ends because the hub stops: when to come back.
+pub(crate) fn end(encoding: Encoding, retry_ms: u64) -> Bytes {
+    if !encoding.is_sse() {
+        return Bytes::new();
+    }
+    write_fields(&EventFields { retry: Some(retry_ms), ..EventFields::default() })
+}
+
+#[derive(Serialize)]
+struct Json<'a> {
+    id: &'a str,
+    r#type: &'a str,
+    data: &'a str,
+}
+
+fn block(encoding: Encoding, event_type: &str, data: &str, id: &str) -> Bytes {
+    if encoding.is_sse() {
+        return write_fields(&EventFields {
+            event_type: Some(event_type),
+            data: Some(data),
+            id: Some(id),
+            retry: None,
+        });
+    }
+    let mut line =
+        serde_json::to_string(&Json { id, r#type: event_type, data }).unwrap_or_default();
+    line.push('\n');
+    line.into()
+}

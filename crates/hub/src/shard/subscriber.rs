@@ -1,0 +1,147 @@
+//! What a shard keeps of one subscriber.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use headwater_log::{Offset, Position};
+
+use super::group::GroupId;
+use super::run::Cut;
+use crate::subscription::Gap;
+
+/// A subscriber's name in its shard; never given out twice.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Key {
+    pub(super) slot: usize,
+    pub(super) generation: u64,
+}
+
+/// One subscriber. There is no queue: what it has not had is in the log.
+pub(super) struct Subscriber {
+    pub(super) generation: u64,
+    pub(super) group: GroupId,
+    pub(super) waiting: Waiting,
+    /// Everything up to here that it wants has been handed over. Who is live has had everything up to
+    /// the shard's applied offset, and this may be older.
+    pub(super) at: Position,
+    /// The frame after `at` of which a part has been sent.
+    pub(super) cut: Option<Cut>,
+    pub(super) events_left: u32,
+    /// When bytes were last taken.
+    pub(super) active: Duration,
+    /// When a position was last told.
+    pub(super) told: Duration,
+    pub(super) extra: Option<Box<Extra>>,
+}
+
+/// What it takes for a subscriber to get something.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Waiting {
+    /// Live: something new. Its place in its group's list.
+    Event { member: usize },
+    /// Its turn.
+    Turn,
+    /// Its socket.
+    Socket,
+    /// A page of the log.
+    Page,
+    /// The tail, which has not reached it yet.
+    Tail,
+}
+
+/// What few subscribers have, and only for a while.
+#[derive(Default)]
+pub(super) struct Extra {
+    /// A block of the hub's own that has yet to be sent, or the rest of it: below 300 bytes.
+    pub(super) pending: Option<Block>,
+    /// A gap to be told before the next event; the id that was asked for.
+    pub(super) gap: Option<Option<String>>,
+    /// Up to there, only the newest event of each topic.
+    pub(super) newest_until: Option<Offset>,
+}
+
+impl Subscriber {
+    pub(super) fn extra(&mut self) -> &mut Extra {
+        self.extra.get_or_insert_default()
+    }
+
+    /// Lets go of what is not needed any more.
+    pub(super) fn tidy(&mut self) {
+        let idle = |extra: &Extra| {
+            extra.pending.is_none() && extra.gap.is_none() && extra.newest_until.is_none()
+        };
+        if self.extra.as_deref().is_some_and(idle) {
+            self.extra = None;
+        }
+    }
+
+    /// Still to be read as the newest of each topic.
+    pub(super) fn wants_newest(&self) -> Option<Offset> {
+        self.extra.as_ref()?.newest_until.filter(|&until| self.at.offset < until)
+    }
+}
+
+/// What a [`Sink`] is given: whole frames, or what was left of a first one.
+#[derive(Debug, Clone)]
+pub struct Block {
+    /// Encoded, ready to be sent.
+    pub bytes: Bytes,
+    /// What they are.
+    pub kind: BlockKind,
+    /// How many events end in them.
+    pub events: u32,
+    /// Who has taken all of it has had everything up to here.
+    pub position: Position,
+    /// Whether nothing more was there when it was made.
+    pub caught_up: bool,
+}
+
+/// What a [`Block`] is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum BlockKind {
+    /// The first bytes of a stream.
+    Open,
+    /// Events.
+    Events,
+    /// Events may have been missed.
+    Gap(Gap),
+    /// Nothing, so that the connection lives.
+    Heartbeat,
+    /// A newer place for a quiet stream.
+    Checkpoint,
+    /// The last bytes of a stream.
+    End,
+}
+
+/// Where blocks go.
+pub trait Sink {
+    /// Offers bytes; says how many were taken. A sink that takes less than all must later be announced
+    /// with [`Shard::handle_writable`](super::Shard::handle_writable).
+    fn send(&mut self, key: Key, block: &Block) -> Accepted;
+}
+
+/// What a [`Sink`] took.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Accepted {
+    /// So many bytes, from none to all.
+    Bytes(usize),
+    /// Nothing, and it never will.
+    Closed,
+}
+
+/// Why a shard ended a subscription. The shell closes the connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Close {
+    /// The subscriber had as many events as it wanted.
+    Complete,
+    /// The sink was closed.
+    Gone,
+    /// No byte was taken for the write timeout.
+    Stalled,
+    /// An event of which a part was sent is not kept any more.
+    EventGone,
+    /// The log could not be read.
+    LogUnreadable,
+    /// The hub stops.
+    Stopping,
+}
