@@ -1,0 +1,233 @@
+//! The hub as the dialects see it: a log, its window, and the shards that read it.
+
+mod config;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use headwater_hub::{Snapshot, Subscription, Window, open};
+use headwater_log::{Append, Draft, Log, LogError, Millis, Position, Topic};
+use tokio::sync::{Semaphore, watch};
+
+pub use self::config::HubConfig;
+use crate::shard::{self, ShardHandle};
+use crate::stream::{EventStream, Listening};
+
+/// A running hub. Cloning costs one reference count.
+#[derive(Clone)]
+pub struct Hub(Arc<Shared>);
+
+struct Shared {
+    log: Arc<dyn Log>,
+    config: HubConfig,
+    shards: Vec<ShardHandle>,
+    subscribers: Arc<AtomicUsize>,
+    stopping: AtomicBool,
+    /// Why the log's tail cannot be read now.
+    trouble: watch::Receiver<Option<LogError>>,
+    watched: Mutex<Vec<Watched>>,
+}
+
+/// A topic whose listeners are counted.
+struct Watched {
+    topic: Topic,
+    count: watch::Sender<usize>,
+}
+
+/// Why a subscription was not taken. It will pass, so the subscriber is told to come back.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum SubscribeError {
+    /// The operator's limit.
+    #[error("the hub has its {max} subscribers: come back later, or raise `subscribers_max`")]
+    TooMany {
+        /// The limit.
+        max: usize,
+    },
+    /// The hub is on its way out.
+    #[error("the hub is stopping: come back in a moment")]
+    Stopping,
+    /// The log cannot say where the subscription begins.
+    #[error(transparent)]
+    Log(#[from] LogError),
+}
+
+impl Hub {
+    /// Starts the shards' threads and the reader of the log's tail. Call it inside a tokio runtime.
+    ///
+    /// # Errors
+    /// If the system does not give a thread.
+    pub fn start(log: Arc<dyn Log>, config: &HubConfig) -> std::io::Result<Self> {
+        let tail = log.bounds().tail;
+        let mut window = Window::new(tail, config.window_bytes);
+        let (snapshots, seen) = watch::channel(window.snapshot());
+        let (set_trouble, trouble) = watch::channel(None);
+        let reads = Arc::new(Semaphore::new(config.reads_max.max(1)));
+        let shards = (0..config.shards())
+            .map(|number| shard::start(number, config, &log, tail, seen.clone(), &reads))
+            .collect::<Result<_, _>>()?;
+        let mut reader = log.tail(tail.offset);
+        tokio::spawn(async move {
+            loop {
+                match reader.next().await {
+                    Ok(batch) => {
+                        window.push(batch);
+                        if snapshots.send(window.snapshot()).is_err() {
+                            return;
+                        }
+                        set_trouble.send_if_modified(|trouble| trouble.take().is_some());
+                    }
+                    Err(LogError::Closed) => return,
+                    Err(error) => {
+                        tracing::error!(%error, "the log's tail cannot be read; trying again");
+                        set_trouble.send_replace(Some(error));
+                        tokio::time::sleep(TAIL_RETRY).await;
+                    }
+                }
+            }
+        });
+        Ok(Self(Arc::new(Shared {
+            log,
+            config: config.clone(),
+            shards,
+            subscribers: Arc::default(),
+            stopping: AtomicBool::new(false),
+            trouble,
+            watched: Mutex::default(),
+        })))
+    }
+
+    /// Appends events to the log; the answers are as durable as the log is configured to be.
+    pub async fn publish(&self, drafts: Vec<Draft>) -> Append {
+        self.0.log.append(drafts).await
+    }
+
+    /// The hub's time, for events.
+    #[must_use]
+    pub fn now(&self) -> Millis {
+        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        Millis(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
+    }
+
+    /// The id of a position.
+    #[must_use]
+    pub fn id(&self, position: Position) -> String {
+        self.0.log.id_key().seal(position)
+    }
+
+    /// Why the hub cannot do its work now, if it cannot.
+    #[must_use]
+    pub fn trouble(&self) -> Option<String> {
+        if self.0.stopping.load(Ordering::Relaxed) {
+            return Some("the hub is stopping".to_owned());
+        }
+        self.0.trouble.borrow().as_ref().map(ToString::to_string)
+    }
+
+    /// How many subscribers there are.
+    #[must_use]
+    pub fn subscribers(&self) -> usize {
+        self.0.subscribers.load(Ordering::Relaxed)
+    }
+
+    /// Opens a subscription at the shard that has the fewest. Asks the log once or twice.
+    ///
+    /// # Errors
+    /// If the subscriber should come back later.
+    pub async fn subscribe(
+        &self,
+        subscription: Subscription,
+    ) -> Result<EventStream, SubscribeError> {
+        if self.0.stopping.load(Ordering::Relaxed) {
+            return Err(SubscribeError::Stopping);
+        }
+        let max = self.0.config.subscribers_max;
+        let seat = Seat::take(&self.0.subscribers, max).ok_or(SubscribeError::TooMany { max })?;
+        let opening = open(&*self.0.log, &subscription, self.now()).await?;
+        let shard = self
+            .0
+            .shards
+            .iter()
+            .min_by_key(|shard| shard.subscribers())
+            .ok_or(SubscribeError::Stopping)?;
+        let listening = self.listen(&subscription);
+        shard
+            .subscribe(subscription, opening, self.retry_ms(), seat, listening)
+            .ok_or(SubscribeError::Stopping)
+    }
+
+    fn listen(&self, subscription: &Subscription) -> Listening {
+        let watched = self.0.watched.lock().unwrap_or_else(PoisonError::into_inner);
+        watched
+            .iter()
+            .filter(|watched| subscription.filter.matches_topic(&watched.topic))
+            .map(|watched| watched.count.clone())
+            .collect()
+    }
+
+    /// How many subscribers, of those who come from now on, are present and would receive a topic.
+    #[must_use]
+    pub fn watch_topic(&self, topic: Topic) -> watch::Receiver<usize> {
+        let mut watched = self.0.watched.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = watched.iter().find(|known| known.topic == topic) {
+            return known.count.subscribe();
+        }
+        let (count, receiver) = watch::channel(0);
+        watched.push(Watched { topic, count });
+        receiver
+    }
+
+    /// A reconnection time, in milliseconds, with a spread, so that not all come back at once.
+    fn retry_ms(&self) -> u64 {
+        let base = self.0.config.reconnect_ms;
+        base + fastrand::u64(0..=base)
+    }
+
+    /// The same with a wide spread, for those who are refused and those who are sent away.
+    #[must_use]
+    pub fn retry_ms_spread(&self) -> u64 {
+        let base = self.0.config.reconnect_ms;
+        base + fastrand::u64(0..=base.saturating_mul(WIDE_SPREAD))
+    }
+
+    /// Ends every stream with its last block. Returns when all shards have, or after `limit`.
+    pub async fn stop(&self, limit: Duration) {
+        self.0.stopping.store(true, Ordering::Relaxed);
+        let spread = self.0.config.reconnect_ms.saturating_mul(WIDE_SPREAD);
+        let all = self.0.shards.iter().map(|shard| shard.stop(spread));
+        let _ = tokio::time::timeout(limit, futures_util::future::join_all(all)).await;
+    }
+
+    /// How the hub is set up.
+    #[must_use]
+    pub fn config(&self) -> &HubConfig {
+        &self.0.config
+    }
+}
+
+const TAIL_RETRY: Duration = Duration::from_secs(1);
+/// Who is refused comes back after 1 to 9 reconnection times.
+const WIDE_SPREAD: u64 = 8;
+
+/// What shards are shown of the log.
+pub(crate) type Seen = watch::Receiver<Snapshot>;
+
+/// A subscriber's place among those that are allowed; given back when dropped.
+pub(crate) struct Seat(Arc<AtomicUsize>);
+
+impl Seat {
+    pub(crate) fn take(count: &Arc<AtomicUsize>, max: usize) -> Option<Self> {
+        let seat = Self(count.clone());
+        if count.fetch_add(1, Ordering::Relaxed) < max {
+            return Some(seat);
+        }
+        None
+    }
+}
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
