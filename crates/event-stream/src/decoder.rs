@@ -2,13 +2,14 @@
 
 use alloc::string::String;
 use alloc::vec::Vec;
-use core::fmt;
 use core::mem;
 
 use memchr::memchr2;
 
 use crate::field::{Field, without_space};
-use crate::utf8;
+use crate::item::{Event, Item};
+use crate::limits::{DecodeError, Limits};
+use crate::utf8::{self, Utf8};
 
 /// Decodes one event stream after another.
 ///
@@ -47,91 +48,6 @@ pub struct Decoder {
     handed_out: bool,
     failure: Option<DecodeError>,
 }
-
-/// How large things may get before [`Decoder::decode`] returns an error.
-///
-/// At worst a decoder holds about `event_bytes_max + 4 * line_bytes_max`, and three times that if the
-/// stream is not UTF-8, because U+FFFD has three bytes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Limits {
-    /// The longest line, in bytes as received, without its end. 16 MiB by default.
-    pub line_bytes_max: usize,
-    /// The largest event data, in bytes as received: the values of the `data` lines and the LFs between
-    /// them. 16 MiB by default.
-    pub event_bytes_max: usize,
-}
-
-impl Default for Limits {
-    fn default() -> Self {
-        Self { line_bytes_max: 16 << 20, event_bytes_max: 16 << 20 }
-    }
-}
-
-/// Something that the stream said.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Item<'a> {
-    /// An event was dispatched.
-    Event(Event<'a>),
-    /// The stream sets the reconnection time, in milliseconds: at once, before the event of the same block
-    /// if there is one.
-    Retry(u64),
-    /// A comment line, without its colon and without one space after it. Only if asked for by
-    /// [`Decoder::report_comments`].
-    Comment(&'a str),
-}
-
-/// A dispatched event.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Event<'a> {
-    /// The event's type; `message` if the stream names none.
-    pub event_type: &'a str,
-    /// The values of the `data` lines, joined by LF. May be empty.
-    pub data: &'a str,
-    /// The last event ID string (`lastEventId` in browsers), also if an earlier event set it. May be empty.
-    pub id: &'a str,
-    /// The same if this event's own block has an `id` line, else `None`.
-    pub block_id: Option<&'a str>,
-    /// The reconnection time that this event's own block has set, in milliseconds. It was reported as
-    /// [`Item::Retry`] before.
-    pub block_retry: Option<u64>,
-}
-
-/// The stream is larger than the decoder's [`Limits`] allow.
-///
-/// Which error, and after which items, does not depend on how the bytes were cut.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum DecodeError {
-    /// A line has grown longer than [`Limits::line_bytes_max`].
-    LineTooLong {
-        /// The limit.
-        line_bytes_max: usize,
-    },
-    /// At the end of a line, the event's data are larger than [`Limits::event_bytes_max`].
-    EventTooLarge {
-        /// The limit.
-        event_bytes_max: usize,
-    },
-}
-
-impl fmt::Display for DecodeError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::LineTooLong { line_bytes_max } => write!(
-                f,
-                "a line of the event stream is longer than {line_bytes_max} bytes; \
-                 send shorter lines or raise line_bytes_max"
-            ),
-            Self::EventTooLarge { event_bytes_max } => write!(
-                f,
-                "an event's data are larger than {event_bytes_max} bytes; \
-                 send smaller events or raise event_bytes_max"
-            ),
-        }
-    }
-}
-
-impl core::error::Error for DecodeError {}
 
 impl Decoder {
     /// A decoder with the default limits, at the start of a stream.
@@ -184,25 +100,38 @@ impl Decoder {
         if self.handed_out {
             self.clear_block();
         }
-        let mut rest = self.start_of_chunk(input)?;
+        let begin = self.start_of_chunk(input)?;
+        let mut rest = begin;
+        if self.held != Held::Nothing {
+            match self.end_held_line(&mut rest)? {
+                Report::Nothing => {}
+                report => {
+                    *input = rest;
+                    return Ok(self.item(report));
+                }
+            }
+        }
         let mut block = Block::default();
         loop {
-            if self.held == Held::Nothing {
-                match rest.first() {
-                    None => break,
-                    // WHATWG HTML 9.2.6: "If the line is empty (a blank line): Dispatch the event".
-                    Some(b'\n' | b'\r') => {
-                        rest = self.after_line_end(rest);
-                        if self.has_data || block.data.is_some() {
-                            *input = rest;
-                            return Ok(Some(Item::Event(self.dispatch(block))));
-                        }
-                        self.end_without_data(block);
-                        block = Block::default();
-                        continue;
-                    }
-                    Some(_) => {}
+            match rest.first() {
+                None => {
+                    self.keep(block);
+                    *input = rest;
+                    return Ok(None);
                 }
+                // WHATWG HTML 9.2.6: "If the line is empty (a blank line): Dispatch the event".
+                Some(b'\n' | b'\r') => {
+                    rest = self.after_line_end(rest);
+                    if self.has_data || block.data.is_some() {
+                        *input = rest;
+                        let (seen, _) = begin.split_at(begin.len() - rest.len());
+                        return Ok(Some(Item::Event(self.dispatch(block, seen))));
+                    }
+                    self.end_without_data(block);
+                    block = Block::default();
+                    continue;
+                }
+                Some(_) => {}
             }
             let Some(end) = memchr2(b'\n', b'\r', rest) else {
                 self.keep(block);
@@ -212,31 +141,15 @@ impl Decoder {
             };
             let (line, tail) = rest.split_at(end);
             rest = self.after_line_end(tail);
-            let report = if self.held == Held::Nothing {
-                self.take_line(line, &mut block)?
-            } else {
-                self.keep(mem::take(&mut block));
-                self.hold(line)?;
-                self.take_held_line()?
-            };
-            match report {
+            match self.take_line(line, &mut block)? {
                 Report::Nothing => {}
-                Report::Retry(ms) => {
+                report => {
                     self.keep(block);
                     *input = rest;
-                    return Ok(Some(Item::Retry(ms)));
-                }
-                Report::Comment(place) => {
-                    self.keep(block);
-                    *input = rest;
-                    let line = if place == Place::Input { line } else { &self.line };
-                    return Ok(Some(Item::Comment(comment(line, &mut self.scratch))));
+                    return Ok(self.item(report));
                 }
             }
         }
-        self.keep(block);
-        *input = rest;
-        Ok(None)
     }
 
     /// The last event ID string: what a reconnection sends as `Last-Event-ID`. It changes at the end of a
@@ -309,11 +222,12 @@ impl Decoder {
     }
 
     /// Takes a line that lies whole in the input.
+    #[inline(always)]
     fn take_line<'i>(
         &mut self,
         line: &'i [u8],
         block: &mut Block<'i>,
-    ) -> Result<Report, DecodeError> {
+    ) -> Result<Report<'i>, DecodeError> {
         self.check_line_size(line.len())?;
         match Field::parse(line) {
             Field::Data(value) if block.data.is_none() && !self.has_data => {
@@ -331,7 +245,7 @@ impl Decoder {
                 self.retry_ms = Some(ms);
                 return Ok(Report::Retry(ms));
             }
-            Field::Comment(_) if self.report_comments => return Ok(Report::Comment(Place::Input)),
+            Field::Comment(text) if self.report_comments => return Ok(Report::Comment(text)),
             Field::Comment(_) | Field::Ignored => {}
         }
         Ok(Report::Nothing)
@@ -362,8 +276,15 @@ impl Decoder {
         Ok(())
     }
 
-    /// The line of which pieces are held has ended.
-    fn take_held_line(&mut self) -> Result<Report, DecodeError> {
+    /// Takes the rest of the line that is held off the front of `rest`; if it does not end there, all of it.
+    fn end_held_line(&mut self, rest: &mut &[u8]) -> Result<Report<'static>, DecodeError> {
+        let Some(end) = memchr2(b'\n', b'\r', rest) else {
+            self.hold(mem::take(rest))?;
+            return Ok(Report::Nothing);
+        };
+        let (piece, tail) = rest.split_at(end);
+        self.hold(piece)?;
+        *rest = self.after_line_end(tail);
         if mem::take(&mut self.held) == Held::Data {
             self.check_event_size(self.data.len())?;
             return Ok(Report::Nothing);
@@ -382,10 +303,21 @@ impl Decoder {
                 self.retry_ms = Some(ms);
                 return Ok(Report::Retry(ms));
             }
-            Field::Comment(_) if self.report_comments => return Ok(Report::Comment(Place::Held)),
+            Field::Comment(_) if self.report_comments => return Ok(Report::HeldComment),
             Field::Comment(_) | Field::Ignored => {}
         }
         Ok(Report::Nothing)
+    }
+
+    /// The item that a report is.
+    fn item<'a, 'i: 'a>(&'a mut self, report: Report<'i>) -> Option<Item<'a>> {
+        let text = match report {
+            Report::Nothing => return None,
+            Report::Retry(ms) => return Some(Item::Retry(ms)),
+            Report::Comment(text) => text,
+            Report::HeldComment => without_space(self.line.get(1..).unwrap_or_default()),
+        };
+        Some(Item::Comment(utf8::decode(text, &mut self.scratch)))
     }
 
     /// Copies what the block's lines have said out of the input, which is about to go.
@@ -402,12 +334,14 @@ impl Decoder {
         }
     }
 
-    /// The block has ended and has data.
-    fn dispatch<'a, 'i: 'a>(&'a mut self, block: Block<'i>) -> Event<'a> {
-        let has_id = self.set_last_event_id_of(block.id);
+    /// The block has ended and has data. `seen` is where its lines lie that are in the input.
+    fn dispatch<'a, 'i: 'a>(&'a mut self, block: Block<'i>, seen: &'i [u8]) -> Event<'a> {
+        // Checking the whole is cheaper than checking each field, and nearly always it is UTF-8.
+        let seen = Utf8::new(seen);
+        let has_id = self.set_last_event_id_of(block.id.map(|value| (seen, value)));
         self.handed_out = true;
         let event_type = match block.event_type {
-            Some(value) => utf8::decode(value, &mut self.event_type),
+            Some(value) => seen.decode(value, &mut self.event_type),
             None => &self.event_type,
         };
         Event {
@@ -415,7 +349,10 @@ impl Decoder {
             // the type of the newly created event to equal the value of the event type buffer." It was
             // created with the type `message`.
             event_type: if event_type.is_empty() { "message" } else { event_type },
-            data: utf8::decode(block.data.unwrap_or(&self.data), &mut self.scratch),
+            data: match block.data {
+                Some(value) => seen.decode(value, &mut self.scratch),
+                None => utf8::decode(&self.data, &mut self.scratch),
+            },
             id: &self.last_event_id,
             block_id: has_id.then_some(self.last_event_id.as_str()),
             block_retry: self.retry_ms,
@@ -427,7 +364,7 @@ impl Decoder {
     /// WHATWG HTML 9.2.6: "If the data buffer is an empty string, set the data buffer and the event type
     /// buffer to the empty string and return."
     fn end_without_data(&mut self, block: Block<'_>) {
-        self.set_last_event_id_of(block.id);
+        self.set_last_event_id_of(block.id.map(|value| (Utf8::new(value), value)));
         self.clear_block();
     }
 
@@ -436,9 +373,10 @@ impl Decoder {
     /// WHATWG HTML 9.2.6: "Set the last event ID string of the event source to the value of the last event
     /// ID buffer. The buffer does not get reset, so the last event ID string of the event source remains
     /// set to this value until the next time it is set by the server."
-    fn set_last_event_id_of(&mut self, id: Option<&[u8]>) -> bool {
-        if let Some(id) = id {
-            utf8::replace(&mut self.last_event_id, id);
+    #[inline(always)]
+    fn set_last_event_id_of(&mut self, id: Option<(Utf8<'_>, &[u8])>) -> bool {
+        if let Some((seen, value)) = id {
+            seen.replace(&mut self.last_event_id, value);
             return true;
         }
         if self.has_id {
@@ -496,17 +434,12 @@ enum Held {
 }
 
 /// What a line gives its reader at once.
-enum Report {
+enum Report<'i> {
     Nothing,
     Retry(u64),
-    Comment(Place),
-}
-
-/// Where a line is.
-#[derive(PartialEq, Eq)]
-enum Place {
-    Input,
-    Held,
+    Comment(&'i [u8]),
+    /// A comment, whose text is in `Decoder::line`.
+    HeldComment,
 }
 
 /// WHATWG HTML 9.2.6: "Append the field value to the data buffer, then append a single U+000A LINE FEED
@@ -517,9 +450,4 @@ fn append_line(data: &mut Vec<u8>, has_data: &mut bool, value: &[u8]) {
         data.push(b'\n');
     }
     data.extend_from_slice(value);
-}
-
-/// The text of a comment line.
-fn comment<'a>(line: &'a [u8], scratch: &'a mut String) -> &'a str {
-    utf8::decode(without_space(line.strip_prefix(b":").unwrap_or(line)), scratch)
 }

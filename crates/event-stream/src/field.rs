@@ -13,6 +13,7 @@ pub(crate) enum Field<'a> {
 
 impl<'a> Field<'a> {
     /// Takes apart a line without its end. It must not be empty.
+    #[inline(always)]
     pub(crate) fn parse(line: &'a [u8]) -> Self {
         match line {
             [b'd', b'a', b't', b'a', b':', value @ ..] => Self::Data(without_space(value)),
