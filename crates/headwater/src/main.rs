@@ -1,2 +1,4 @@
 //! Headwater.
+mod failure;
+mod source;
 fn main() {}
