@@ -15,6 +15,9 @@ mod position;
 mod text;
 mod topic;
 
+#[cfg(feature = "contract")]
+pub mod contract;
+
 pub use event::{
     Draft, Event, EventType, EventTypeError, IdempotencyKey, Millis, PublisherId, PublisherIdError,
     Record,

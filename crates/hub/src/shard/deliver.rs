@@ -277,15 +277,16 @@ impl Shard {
         } else {
             return;
         };
-        if live {
-            subscriber.at = self.applied;
-        }
+        let position = if live { self.applied } else { subscriber.at };
         if kind == BlockKind::Checkpoint {
             subscriber.told = now;
+            subscriber.at = position;
         }
-        let position = subscriber.at;
         let block = Block { bytes, kind, events: 0, position, caught_up: live };
         if let Sent::Part = self.send_control(slot, block, now, sink) {
+            if let Some(subscriber) = self.subscribers.get_mut(slot) {
+                subscriber.at = position;
+            }
             self.leave_live(slot);
         }
     }
