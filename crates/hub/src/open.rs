@@ -22,13 +22,15 @@ pub struct Opening {
     pub newest_until: Option<Offset>,
 }
 
-/// Resolves a start. Asks the log once or twice; `now` is the hub's time.
+/// Resolves a start. Asks the log once or twice; `now` is the hub's time. `held` is the window's
+/// [`base`](crate::Snapshot::base): what lies beyond it is delivered even if the log has let it go.
 ///
 /// # Errors
 /// If the log cannot be read.
 pub async fn open(
     log: &dyn Log,
     subscription: &Subscription,
+    held: Offset,
     now: Millis,
 ) -> Result<Opening, LogError> {
     let Bounds { floor, tail } = log.bounds();
@@ -43,7 +45,7 @@ pub async fn open(
     };
     Ok(match &subscription.start {
         Start::Live => Opening { resume: Resume::Live, ..from(tail) },
-        Start::Id(id) => resolve(log, id, filter).await?,
+        Start::Id(id) => resolve(log, id, filter, held).await?,
         Start::Since(Since::All) => from(log.position(floor)),
         Start::Since(Since::Latest) => {
             Opening { newest_until: Some(tail.offset), ..from(log.position(floor)) }
@@ -57,13 +59,18 @@ pub async fn open(
     })
 }
 
-async fn resolve(log: &dyn Log, id: &str, filter: &Filter) -> Result<Opening, LogError> {
+async fn resolve(
+    log: &dyn Log,
+    id: &str,
+    filter: &Filter,
+    held: Offset,
+) -> Result<Opening, LogError> {
     let resolved = log.resolve(id).await?;
     let (cursor, gap, told) = match resolved {
         Resolved::At(offset) | Resolved::Trimmed(offset) => {
             let cursor = log.position(offset);
             // A gap is told only if an event that this subscriber would have received may be gone.
-            (cursor, log.may_have_lost(offset, filter), cursor)
+            (cursor, offset < held && log.may_have_lost(offset, filter), cursor)
         }
         Resolved::Ahead(offset) => (log.position(offset), false, log.position(offset)),
         Resolved::Lost(offset) => {

@@ -5,6 +5,8 @@
 //! A failure prints its seed; `HEADWATER_SEED=n cargo test -p headwater-hub --test simulation` runs it
 //! alone, `HEADWATER_SEEDS=n` makes it try so many.
 
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a failure here is a failed test")]
+
 mod support;
 
 use std::collections::HashMap;
@@ -154,7 +156,7 @@ impl Simulation {
                     .map(|event| event.offset)
                     .collect();
                 let count = usize::try_from(*count).unwrap();
-                let first = matching.len().checked_sub(count).unwrap_or_default();
+                let first = matching.len().saturating_sub(count);
                 matching.get(first).map_or(bounds.tail.offset, |first| first.just_before())
             }
             Start::Since(_) => bounds.floor,

@@ -22,6 +22,7 @@ pub struct Hub(Arc<Shared>);
 struct Shared {
     log: Arc<dyn Log>,
     config: HubConfig,
+    seen: Seen,
     shards: Vec<ShardHandle>,
     subscribers: Arc<AtomicUsize>,
     stopping: AtomicBool,
@@ -90,6 +91,7 @@ impl Hub {
         Ok(Self(Arc::new(Shared {
             log,
             config: config.clone(),
+            seen,
             shards,
             subscribers: Arc::default(),
             stopping: AtomicBool::new(false),
@@ -144,7 +146,8 @@ impl Hub {
         }
         let max = self.0.config.subscribers_max;
         let seat = Seat::take(&self.0.subscribers, max).ok_or(SubscribeError::TooMany { max })?;
-        let opening = open(&*self.0.log, &subscription, self.now()).await?;
+        let held = self.0.seen.borrow().base();
+        let opening = open(&*self.0.log, &subscription, held, self.now()).await?;
         let shard = self
             .0
             .shards

@@ -120,8 +120,9 @@ impl World {
         events_max: Option<u32>,
     ) -> Connection {
         let subscription = Subscription { filter: filter.clone(), start, encoding, events_max };
+        let held = self.window.snapshot().base();
         let opening =
-            open(&self.log, &subscription, Millis(1_000)).now_or_never().unwrap().unwrap();
+            open(&self.log, &subscription, held, Millis(1_000)).now_or_never().unwrap().unwrap();
         let key = self.shards[shard].subscribe(self.now, &subscription, opening, 1000);
         self.sockets.0[shard].insert(key, Socket { room: usize::MAX / 2, ..Socket::default() });
         (shard, key)
