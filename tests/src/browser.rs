@@ -207,7 +207,12 @@ async fn webkit_driver(profile: &Path, programs: &mut Vec<Program>) -> Result<u1
     let mut screen = command(&installed("Xvfb", "xvfb")?, profile);
     screen.args(["-displayfd", "1", "-screen", "0", "1280x800x24", "-nolisten", "tcp"]);
     let mut screen = Program::start(&mut screen)?;
-    let display = screen.says(COMMAND, |said| number_after(said, "")).await?;
+    // Among complaints about displays that are taken.
+    let display = |said: &str| {
+        let whole = said.rsplit_once('\n')?.0;
+        whole.lines().find_map(|line| line.parse::<u16>().ok())
+    };
+    let display = screen.says(COMMAND, display).await?;
     programs.insert(0, screen);
 
     let port = free_port()?;
@@ -279,6 +284,5 @@ mod tests {
     fn a_number_counts_when_it_has_ended() {
         assert_eq!(number_after("on port 41235.\n", "on port "), Some(41235));
         assert_eq!(number_after("on port 412", "on port "), None);
-        assert_eq!(number_after("99\n", ""), Some(99));
     }
 }

@@ -9,13 +9,12 @@ use anyhow::{Context, Result, bail, ensure};
 use crate::process::{cargo, checked, on_path, output, succeeds};
 
 /// A Debian package, and the program by which we know that it, or another system's equal, is there.
-const PACKAGES: [(&str, &str); 7] = [
+const PACKAGES: [(&str, &str); 6] = [
     ("chromium", "chromium"),
     ("chromium-driver", "chromedriver"),
     ("firefox-esr", "firefox-esr"),
     ("webkit2gtk-driver", "WebKitWebDriver"),
-    ("xvfb", "xvfb-run"),
-    ("xauth", "xauth"),
+    ("xvfb", "Xvfb"),
     ("php-cli", "php"),
 ];
 
@@ -111,7 +110,7 @@ impl Tool {
         }
         let package = format!("{}@{}", self.name, self.version);
         println!("building {package}, once for this machine");
-        checked(cargo().args(["install", "--locked", "--force", &package, "--root"]).arg(&root))?;
+        checked(cargo().args(["install", "--debug", "--locked", "--force", &package, "--root"]).arg(&root))?;
         ensure!(self.is(&ours), "{} is not {}", ours.display(), self.version);
         Ok(ours)
     }
