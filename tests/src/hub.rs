@@ -35,9 +35,18 @@ impl Hub {
 
     /// The same with environment variables.
     pub async fn start_with(arguments: &[&str], environment: &[(&str, &str)]) -> Result<Self> {
+        Self::start_at("127.0.0.1:0", arguments, environment).await
+    }
+
+    /// The same at a given address, for instance that of a hub that is gone.
+    pub async fn start_at(
+        listen: &str,
+        arguments: &[&str],
+        environment: &[(&str, &str)],
+    ) -> Result<Self> {
         let folder = tempfile::tempdir()?;
         let mut command = Self::command().await?;
-        command.args(arguments).args(["--listen", "127.0.0.1:0"]);
+        command.args(arguments).args(["--listen", listen]);
         command.envs(environment.iter().copied()).current_dir(folder.path());
         let mut program = Program::start(&mut command)?;
         let address = program.says(START, address).await?;

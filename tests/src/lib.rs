@@ -10,6 +10,7 @@
 
 mod browser;
 mod chunked;
+mod engines;
 pub mod http;
 mod hub;
 mod program;

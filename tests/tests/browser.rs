@@ -1,4 +1,4 @@
-//! Real pages in real browsers: what an `EventSource` is told, and that a page whose connection was dropped
+//! Pages in real browsers: what an `EventSource` is told, and that a page whose connection was dropped
 //! at any byte receives exactly what it missed.
 #![allow(clippy::disallowed_methods, reason = "browsers live in real time")]
 
@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use headwater_tests::http::{self, Connection};
-use headwater_tests::{Block, Browser, Cut, Drop, Engine, Hub, Proxy};
+use headwater_tests::{Block, Browser, Cut, Drop, Hub, Proxy};
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
@@ -22,26 +22,7 @@ const ALL: Duration = Duration::from_secs(150);
 /// Hosts over which the streams of one page are spread, each good for six connections.
 const HOSTS: usize = 3;
 
-/// The scenarios, a test for each engine.
-macro_rules! in_each_engine {
-    ($($scenario:ident),+) => {
-        mod chromium { engine_tests!(Chromium, $($scenario),+); }
-        mod firefox { engine_tests!(Firefox, $($scenario),+); }
-        mod webkit { engine_tests!(WebKit, $($scenario),+); }
-    };
-}
-
-macro_rules! engine_tests {
-    ($engine:ident, $($scenario:ident),+) => {
-        use super::*;
-        $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-        async fn $scenario() -> Result<()> {
-            super::$scenario(Browser::start(Engine::$engine).await?).await
-        })+
-    };
-}
-
-in_each_engine!(a_page_is_told_everything, every_byte_can_be_the_last);
+headwater_tests::in_each_engine!(a_page_is_told_everything, every_byte_can_be_the_last);
 
 /// A hub whose pages come back soon.
 async fn hub() -> Result<Hub> {
