@@ -341,6 +341,29 @@ fn who_takes_nothing_for_the_write_timeout_is_closed() {
 }
 
 #[test]
+fn the_window_finds_a_topics_events_among_many_others() {
+    let mut world = World::new(16 << 20, 16 << 20, 1, Settings::default());
+    let first = world.publish(&["start"], "");
+    let mut expected = [const { Vec::new() }; 3];
+    for nth in 0..1_500 {
+        let names = [["a"].as_slice(), &["b"], &["c"], &["b", "a"]][nth % 4];
+        let data = nth.to_string();
+        world.publish(names, &data);
+        expected[0].extend(names.contains(&"a").then(|| data.clone()));
+        expected[1].extend((!names.contains(&"c")).then(|| data.clone()));
+        expected[2].push(data);
+    }
+    world.settle();
+    let filters = [topics(&["a"]), topics(&["b", "a"]), patterns(&["/:any"])];
+    for (filter, expected) in filters.into_iter().zip(expected) {
+        let page = world.connect(0, &filter, Start::Id(world.id(first)));
+        world.settle();
+        assert!(world.reads.is_empty());
+        assert_eq!(world.data(page), expected, "{filter:?}");
+    }
+}
+
+#[test]
 fn a_window_that_moved_on_without_the_shard_loses_nothing() {
     let mut world = World::new(16 << 20, 2_000, 1, Settings::default());
     let page = world.connect(0, &topics(&["a"]), Start::Live);
