@@ -58,8 +58,8 @@ impl core::error::Error for EncodeError {}
 /// Appends the frame of an event to `out`: `event`, `retry`, the `data` lines, `id` as the last, and the
 /// blank line.
 ///
-/// `out` grows at most once; if it is empty and has no capacity, to exactly [`encoded_len`]. Decoded, the
-/// frame gives the fields again, except that CR and CRLF in the data have become LF.
+/// `out` grows at most once, and a new one to no more than the frame ([`encoded_len`]). Decoded, the frame
+/// gives the fields again, except that CR and CRLF in the data have become LF.
 ///
 /// # Errors
 ///

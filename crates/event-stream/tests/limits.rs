@@ -50,6 +50,19 @@ fn events() {
 }
 
 #[test]
+fn an_event_of_one_line() {
+    let limits = Limits { line_bytes_max: 100, event_bytes_max: 7 };
+    for (stream, failure) in
+        [("data:1234567\n\n", None), ("data: 12345678\n\n", Some(EVENT_TOO_LARGE))]
+    {
+        for size in [1, 100] {
+            let chunks = stream.as_bytes().chunks(size);
+            assert_eq!(decode_chunks(&mut Decoder::with_limits(limits), chunks).1, failure);
+        }
+    }
+}
+
+#[test]
 fn reset_begins_anew() {
     let mut decoder = Decoder::with_limits(LIMITS);
     let (_, failure, _) = decode_chunks(&mut decoder, [&b"id: 1\ndata: a\n\ndata: 1234567890"[..]]);
