@@ -5,11 +5,23 @@
     reason = "a shell: clocks are read here and handed to the core, locks held for a few instructions"
 )]
 
+mod body;
+mod config;
+mod cors;
+mod front;
+mod guard;
 mod hub;
+mod limits;
+mod plain;
+mod problem;
+mod route;
 mod shard;
 mod stream;
 
 pub use headwater_hub::{Block, BlockKind, Encoding, Gap, Resume, Since, Start, Subscription};
 
+pub use config::{Config, CorsOrigin, Network, Origin, Page, PublicUrl, PublishKey, SettingError};
+pub use front::{ServeError, serve};
 pub use hub::{Hub, HubConfig, SubscribeError};
+pub use limits::Limits;
 pub use stream::EventStream;

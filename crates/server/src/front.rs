@@ -1,0 +1,246 @@
+//! The front door: accepts connections, within limits, until it is told to stop.
+
+mod addresses;
+mod connection;
+mod wire;
+
+use std::future::Future;
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use hyper_util::rt::TokioExecutor;
+use hyper_util::server::conn::auto;
+use socket2::{SockRef, TcpKeepalive};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::task::JoinSet;
+use url::Url;
+
+pub(crate) use self::addresses::{Addresses, Place, forwarded_for};
+pub(crate) use self::connection::Peer;
+use self::wire::InFlight;
+pub(crate) use self::wire::Wire;
+use crate::Hub;
+use crate::config::Config;
+use crate::cors::Cors;
+use crate::guard::Guard;
+use crate::limits::Limits;
+use crate::plain::intake::Budget;
+
+/// What all connections share.
+pub(crate) struct Front {
+    pub(crate) hub: Hub,
+    pub(crate) config: Config,
+    /// What patterns are relative to.
+    pub(crate) base: Url,
+    pub(crate) guard: Guard,
+    pub(crate) cors: Cors,
+    pub(crate) bodies: Budget,
+    pub(crate) addresses: Addresses,
+    http: auto::Builder<TokioExecutor>,
+    stop: watch::Receiver<bool>,
+}
+
+/// What is counted while an answer is being sent.
+#[derive(Debug)]
+pub(crate) struct Held {
+    _in_flight: InFlight,
+    _place: Option<Place>,
+}
+
+/// Why the server cannot run. The operator has to act.
+#[derive(Debug, thiserror::Error)]
+pub enum ServeError {
+    /// The listener has no address.
+    #[error("the listening socket cannot be used: {0}")]
+    Listener(#[source] io::Error),
+    /// A limit that the HTTP library cannot keep.
+    #[error("header_bytes_max is {bytes} and has to be at least {min}", min = Limits::HEADER_BYTES_MIN)]
+    HeaderBytes {
+        /// What was set.
+        bytes: usize,
+    },
+}
+
+/// Serves the hub on a listener until `shutdown` is over; then ends the streams with their last block,
+/// lets answers finish for 3 seconds, and returns within 5.
+///
+/// # Errors
+/// If it cannot begin.
+pub async fn serve(
+    listener: TcpListener,
+    hub: Hub,
+    config: Config,
+    shutdown: impl Future<Output = ()>,
+) -> Result<(), ServeError> {
+    let address = listener.local_addr().map_err(ServeError::Listener)?;
+    let (stop, stopped) = watch::channel(false);
+    let front = Arc::new(Front::new(hub, config, address, stopped)?);
+    let mut connections = JoinSet::new();
+    accept_until(&front, &listener, &mut connections, shutdown).await;
+    // Nobody is let in any more; who asks on an open connection is told to come back.
+    drop(listener);
+    let finish = async {
+        front.hub.stop(STREAMS_END_MAX).await;
+        let _ = stop.send(true);
+        while connections.join_next().await.is_some() {}
+    };
+    if tokio::time::timeout(FINISH_MAX, finish).await.is_err() {
+        tracing::warn!(open = connections.len(), "connections did not finish and are cut");
+    }
+    connections.shutdown().await;
+    Ok(())
+}
+
+const STREAMS_END_MAX: Duration = Duration::from_secs(2);
+const FINISH_MAX: Duration = Duration::from_secs(3);
+
+impl Front {
+    fn new(
+        hub: Hub,
+        config: Config,
+        address: SocketAddr,
+        stop: watch::Receiver<bool>,
+    ) -> Result<Self, ServeError> {
+        let limits = &config.limits;
+        if limits.header_bytes_max < Limits::HEADER_BYTES_MIN {
+            return Err(ServeError::HeaderBytes { bytes: limits.header_bytes_max });
+        }
+        Ok(Self {
+            base: base(&config, address),
+            guard: Guard::new(&config, address),
+            cors: Cors::new(&config),
+            bodies: Budget::new(limits.bodies_bytes_max),
+            addresses: Addresses::new(limits.connections_per_address_max),
+            http: connection::http(limits),
+            hub,
+            config,
+            stop,
+        })
+    }
+
+    /// Is over when the server stops.
+    pub(crate) fn stopping(&self) -> impl Future<Output = ()> + Send + use<> {
+        let mut stop = self.stop.clone();
+        async move {
+            let _ = stop.wait_for(|stop| *stop).await;
+        }
+    }
+
+    fn is_trusted(&self, address: IpAddr) -> bool {
+        self.config.trusted_proxies.iter().any(|network| network.contains(address))
+    }
+}
+
+/// How the hub is seen, if nobody says it: on this machine.
+fn base(config: &Config, address: SocketAddr) -> Url {
+    if let Some(url) = &config.public_url {
+        return url.as_url().clone();
+    }
+    let url = format!("http://127.0.0.1:{}/", address.port());
+    Url::parse(&url).expect("an address and a number make a URL")
+}
+
+/// Accepts until `shutdown` is over.
+async fn accept_until(
+    front: &Arc<Front>,
+    listener: &TcpListener,
+    connections: &mut JoinSet<()>,
+    shutdown: impl Future<Output = ()>,
+) {
+    let served = Arc::new(Semaphore::new(front.config.limits.connections_max));
+    let refused = Arc::new(Semaphore::new(REFUSED_MAX));
+    let mut shutdown = pin!(shutdown);
+    loop {
+        let accepted = tokio::select! {
+            () = &mut shutdown => return,
+            Some(ended) = connections.join_next() => {
+                if let Err(error) = ended {
+                    tracing::error!(%error, "a connection's task failed");
+                }
+                continue;
+            }
+            accepted = listener.accept() => accepted,
+        };
+        match accepted {
+            Ok((stream, address)) => {
+                if let Some(admitted) = admit(front, address.ip(), &served, &refused) {
+                    set_up(&stream, front);
+                    let front = front.clone();
+                    connections.spawn(async move {
+                        connection::serve(front, stream, admitted.peer).await;
+                        drop(admitted);
+                    });
+                }
+            }
+            // The client has gone again.
+            Err(error) if is_the_clients(&error) => {}
+            Err(error) => {
+                tracing::error!(%error, "no connection can be accepted; is the limit on open files too low?");
+                tokio::time::sleep(ACCEPT_RETRY).await;
+            }
+        }
+    }
+}
+
+/// So many connections are told that there is no room, at the same time; others are closed, upon which
+/// pages come back by themselves too.
+const REFUSED_MAX: usize = 256;
+const ACCEPT_RETRY: Duration = Duration::from_millis(200);
+
+struct Admitted {
+    peer: Peer,
+    _permit: OwnedSemaphorePermit,
+    _place: Option<Place>,
+}
+
+/// Lets a connection in, to be served or refused, or turns it away (`None`).
+fn admit(
+    front: &Front,
+    address: IpAddr,
+    served: &Arc<Semaphore>,
+    refused: &Arc<Semaphore>,
+) -> Option<Admitted> {
+    let trusted = front.is_trusted(address);
+    let place = if trusted || address.is_loopback() {
+        Ok(None)
+    } else {
+        front.addresses.take(address).map(Some).ok_or(())
+    };
+    if let (Ok(place), Ok(permit)) = (place, served.clone().try_acquire_owned()) {
+        let peer = Peer { address, trusted, refused: false };
+        return Some(Admitted { peer, _permit: permit, _place: place });
+    }
+    let permit = refused.clone().try_acquire_owned().ok()?;
+    let peer = Peer { address, trusted, refused: true };
+    Some(Admitted { peer, _permit: permit, _place: None })
+}
+
+/// Small events leave at once; who vanished without a word is noticed.
+fn set_up(stream: &TcpStream, front: &Front) {
+    let socket = SockRef::from(stream);
+    let keepalive =
+        TcpKeepalive::new().with_time(KEEPALIVE_AFTER).with_interval(KEEPALIVE_INTERVAL);
+    let mut set = stream.set_nodelay(true).and(socket.set_tcp_keepalive(&keepalive));
+    #[cfg(target_os = "linux")]
+    {
+        let write_timeout = Duration::from_millis(front.hub.config().write_timeout_ms);
+        set = set.and(socket.set_tcp_user_timeout(Some(write_timeout)));
+    }
+    #[cfg(not(target_os = "linux"))]
+    let _ = front;
+    if let Err(error) = set {
+        tracing::debug!(%error, "a socket could not be set up");
+    }
+}
+
+const KEEPALIVE_AFTER: Duration = Duration::from_secs(30);
+const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(10);
+
+fn is_the_clients(error: &io::Error) -> bool {
+    use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset};
+    matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset)
+}
