@@ -341,6 +341,26 @@ fn who_takes_nothing_for_the_write_timeout_is_closed() {
 }
 
 #[test]
+fn a_page_is_given_only_to_those_who_asked_for_these_topics() {
+    let mut world = World::new(16 << 20, 1, 1, Settings::default());
+    let first = world.publish(&["a"], "0");
+    for _ in 0..300 {
+        world.publish(&["a"], "not for b");
+        world.publish(&["b"], "for b");
+    }
+    while world.pump() {}
+    world.turn(0);
+    let gone = world.connect(0, &topics(&["a"]), Start::Id(world.id(first)));
+    world.turn(0);
+    assert_eq!(world.reads.len(), 1);
+    // The page is on its way when its only reader leaves and another takes its place.
+    world.disconnect(gone);
+    let page = world.connect(0, &topics(&["b"]), Start::Id(world.id(first)));
+    world.settle();
+    assert_eq!(world.data(page), vec!["for b"; 300]);
+}
+
+#[test]
 fn the_window_finds_a_topics_events_among_many_others() {
     let mut world = World::new(16 << 20, 16 << 20, 1, Settings::default());
     let first = world.publish(&["start"], "");

@@ -97,12 +97,13 @@ impl Groups {
         id
     }
 
-    /// One subscriber less; a group without any is gone.
-    pub(super) fn leave(&mut self, id: GroupId) {
-        let Some(group) = self.groups.get_mut(id) else { return };
+    /// One subscriber less. A group without any is gone, and its number may come to mean another: then
+    /// the answer is `true`.
+    pub(super) fn leave(&mut self, id: GroupId) -> bool {
+        let Some(group) = self.groups.get_mut(id) else { return false };
         group.subscribers = group.subscribers.saturating_sub(1);
         if group.subscribers > 0 {
-            return;
+            return false;
         }
         let group = self.groups.remove(id);
         for topic in group.filter.topics() {
@@ -120,6 +121,7 @@ impl Groups {
             self.remove_pattern(pattern, id);
         }
         self.by_filter.remove(&(group.filter, group.encoding));
+        true
     }
 
     fn add_pattern(&mut self, pattern: &Pattern, group: GroupId) -> PatternId {

@@ -309,7 +309,10 @@ impl Shard {
     fn remove(&mut self, slot: usize) {
         self.leave_live(slot);
         let subscriber = self.subscribers.remove(slot);
-        self.groups.leave(subscriber.group);
+        if self.groups.leave(subscriber.group) {
+            // Who joins a group with the same number must not be given a page of this one's events.
+            self.reads.retain(|&(group, ..), _| group != subscriber.group);
+        }
     }
 
     /// Takes a subscriber out of its group's live list, if it is in it.
