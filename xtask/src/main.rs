@@ -6,6 +6,7 @@
 )]
 
 mod assets;
+mod beside;
 mod process;
 mod readme;
 mod setup;

@@ -18,6 +18,14 @@ pub(crate) fn cargo() -> Command {
     Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
 }
 
+/// Where cargo builds.
+pub(crate) fn target() -> Result<PathBuf> {
+    let metadata = output(cargo().args(["metadata", "--no-deps", "--format-version", "1"]))?;
+    let (_, rest) = metadata.split_once("\"target_directory\":\"").context("no target folder")?;
+    let (folder, _) = rest.split_once('"').context("no target folder")?;
+    Ok(folder.into())
+}
+
 /// Runs to the end with our own output; an error unless it succeeds.
 pub(crate) fn checked(command: &mut Command) -> Result<()> {
     let status = command.status().with_context(|| format!("cannot start {}", shown(command)))?;

@@ -9,7 +9,8 @@ use anyhow::{Context, Result, bail, ensure};
 use crate::process::{cargo, checked, on_path, output, succeeds};
 
 /// A Debian package, and the program by which we know that it, or another system's equal, is there.
-const PACKAGES: [(&str, &str); 6] = [
+const PACKAGES: [(&str, &str); 7] = [
+    ("g++", "g++"),
     ("chromium", "chromium"),
     ("chromium-driver", "chromedriver"),
     ("firefox-esr", "firefox-esr"),
@@ -110,7 +111,11 @@ impl Tool {
         }
         let package = format!("{}@{}", self.name, self.version);
         println!("building {package}, once for this machine");
-        checked(cargo().args(["install", "--debug", "--locked", "--force", &package, "--root"]).arg(&root))?;
+        checked(
+            cargo()
+                .args(["install", "--debug", "--locked", "--force", &package, "--root"])
+                .arg(&root),
+        )?;
         ensure!(self.is(&ours), "{} is not {}", ours.display(), self.version);
         Ok(ours)
     }

@@ -6,18 +6,19 @@ use std::time::Instant;
 
 use anyhow::{Context, Result, ensure};
 
-use crate::process::{cargo, checked, output};
-use crate::{readme, setup, tidy};
+use crate::process::{cargo, checked, target};
+use crate::{beside, readme, setup, tidy};
 
 /// Sets up what is missing, then runs every check and every test. Stops at the first step that fails.
 pub(crate) fn run() -> Result<()> {
     let mut steps = Steps::default();
     let tools = steps.run("set-up: packages and tools", setup::run)?;
-    steps.run("format", || checked(cargo().args(["fmt", "--all", "--check"])))?;
+    steps.run("format", format)?;
     steps.run("house rules", tidy::run)?;
     steps.run("dependencies: bans, licences, sources", || deny(&tools.cargo_deny))?;
     steps.run("clippy", clippy)?;
     steps.run("documentation", documentation)?;
+    steps.run("the workspaces beside: benchmarks, fuzz targets", beside::check)?;
     let headwater = steps.run("build of the binary and the tests", build)?;
     steps.run("README's commands", || readme::check(&headwater))?;
     steps.summary();
@@ -29,6 +30,11 @@ pub(crate) fn run() -> Result<()> {
             .env("HEADWATER_BIN", &headwater)
             .env("GECKODRIVER", &tools.geckodriver),
     )
+}
+
+fn format() -> Result<()> {
+    checked(cargo().args(["fmt", "--all", "--check"]))?;
+    beside::format()
 }
 
 fn deny(cargo_deny: &Path) -> Result<()> {
@@ -55,10 +61,7 @@ fn documentation() -> Result<()> {
 /// Builds what `cargo test` will use, the binary included, and says where the binary is.
 fn build() -> Result<PathBuf> {
     checked(cargo().args(["build", "--workspace", "--bins", "--tests", "--locked"]))?;
-    let metadata = output(cargo().args(["metadata", "--no-deps", "--format-version", "1"]))?;
-    let (_, rest) = metadata.split_once("\"target_directory\":\"").context("no target folder")?;
-    let (folder, _) = rest.split_once('"').context("no target folder")?;
-    let headwater = Path::new(folder).join("debug/headwater");
+    let headwater = target()?.join("debug/headwater");
     ensure!(headwater.is_file(), "the build made no {}", headwater.display());
     Ok(headwater)
 }
