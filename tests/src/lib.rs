@@ -15,6 +15,7 @@ pub mod http;
 mod hub;
 mod program;
 mod proxy;
+mod wire;
 
 pub use browser::{Browser, Engine};
 pub use hub::Hub;

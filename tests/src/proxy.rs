@@ -17,8 +17,8 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
-use crate::chunked::Chunked;
 use crate::http::{Head, find};
+use crate::wire::Wire;
 
 /// No request of our pages is larger.
 const MAX_HEAD: usize = 64 * 1024;
@@ -330,76 +330,6 @@ async fn drop_by(mut page: TcpStream, by: Drop) -> Result<()> {
         }
     }
     Ok(())
-}
-
-/// What came from the hub: a head, then chunks whose payload is blocks that end in a blank line.
-#[derive(Debug, Default)]
-struct Wire {
-    bytes: Vec<u8>,
-    /// How much of `bytes` was looked at.
-    read: usize,
-    chunked: Option<Chunked>,
-    /// The payload of the block that has not ended yet, each byte with its place in `bytes`.
-    payload: Vec<(u8, usize)>,
-    blocks: usize,
-}
-
-/// A whole block.
-#[derive(Debug)]
-struct WireBlock {
-    first: bool,
-    text: String,
-    /// Where the part of the wire before its first byte ends.
-    start: usize,
-    /// Where each byte of it ends.
-    ends: Vec<usize>,
-}
-
-impl Wire {
-    fn head(&self) -> Option<&str> {
-        let head = self.bytes.get(..find(&self.bytes, b"\r\n\r\n")?)?;
-        std::str::from_utf8(head).ok()
-    }
-
-    fn next_block(&mut self) -> Option<WireBlock> {
-        if self.chunked.is_none() {
-            self.read = self.head()?.len() + 4;
-            self.chunked = Some(Chunked::new());
-        }
-        let chunked = self.chunked.as_mut()?;
-        while let Some(byte) = self.bytes.get(self.read) {
-            self.read += 1;
-            if !chunked.take(*byte) {
-                continue;
-            }
-            self.payload.push((*byte, self.read));
-            if matches!(self.payload.as_slice(), [.., (b'\n', _), (b'\n', _)]) {
-                let payload = std::mem::take(&mut self.payload);
-                let text: Vec<u8> = payload.iter().map(|(byte, _)| *byte).collect();
-                let ends: Vec<usize> = payload.iter().map(|(_, end)| *end).collect();
-                self.blocks += 1;
-                return Some(WireBlock {
-                    first: self.blocks == 1,
-                    text: String::from_utf8_lossy(&text).into_owned(),
-                    start: ends.first().map_or(0, |end| end - 1),
-                    ends,
-                });
-            }
-        }
-        None
-    }
-}
-
-impl WireBlock {
-    fn after(&self, bytes: usize) -> usize {
-        bytes
-            .checked_sub(1)
-            .map_or(self.start, |last| self.ends.get(last).copied().unwrap_or_else(|| self.end()))
-    }
-
-    fn end(&self) -> usize {
-        self.ends.last().copied().unwrap_or(self.start)
-    }
 }
 
 impl Block {

@@ -24,9 +24,9 @@ const HOSTS: usize = 3;
 
 headwater_tests::in_each_engine!(a_page_is_told_everything, every_byte_can_be_the_last);
 
-/// A hub whose pages come back soon.
+/// A hub whose pages come back soon: after 100 to 200 ms, so that all open blocks are of one length.
 async fn hub() -> Result<Hub> {
-    let environment = [("HEADWATER_RECONNECT_MS", "50")];
+    let environment = [("HEADWATER_RECONNECT_MS", "100")];
     Hub::start_with(&["serve", "--log", "memory"], &environment).await
 }
 
