@@ -304,6 +304,27 @@ fn an_idle_stream_gets_a_comment_and_after_a_while_its_place() {
 }
 
 #[test]
+fn a_checkpoint_that_was_cut_is_finished_before_anything_else() {
+    let mut world = World::roomy();
+    let page = world.connect(0, &topics(&["quiet"]), Start::Live);
+    world.settle();
+    let position = world.publish(&["busy"], "x");
+    world.settle();
+    world.text(page);
+    world.socket(page).room = 10;
+    world.now += seconds(60);
+    world.settle();
+    // It says that it would take something, and then does not.
+    world.give_room(page, 0);
+    world.settle();
+    world.publish(&["quiet"], "y");
+    world.give_room(page, 1_000);
+    world.settle();
+    let checkpoint = format!("event: hub.checkpoint\ndata:\nid: {}\n\n", world.id(position));
+    assert!(world.text(page).starts_with(&format!("{checkpoint}data: y\n")));
+}
+
+#[test]
 fn ndjson_has_no_open_block_and_blank_lines_for_heartbeats() {
     let mut world = World::roomy();
     let filter = topics(&["a"]);

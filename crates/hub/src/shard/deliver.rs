@@ -282,10 +282,14 @@ impl Shard {
             subscriber.told = now;
             subscriber.at = position;
         }
+        let whole = bytes.len();
         let block = Block { bytes, kind, events: 0, position, caught_up: live };
         if let Sent::Part = self.send_control(slot, block, now, sink) {
             if let Some(subscriber) = self.subscribers.get_mut(slot) {
                 subscriber.at = position;
+                // One of which nothing went is not worth keeping: the stream is not idle.
+                let unsent = |block: &mut Block| block.bytes.len() == whole;
+                subscriber.extra().pending.take_if(unsent);
             }
             self.leave_live(slot);
         }
