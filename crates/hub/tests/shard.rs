@@ -321,7 +321,8 @@ fn a_checkpoint_that_was_cut_is_finished_before_anything_else() {
     world.give_room(page, 1_000);
     world.settle();
     let checkpoint = format!("event: hub.checkpoint\ndata:\nid: {}\n\n", world.id(position));
-    assert!(world.text(page).starts_with(&format!("{checkpoint}data: y\n")));
+    let text = world.text(page);
+    assert!(text.starts_with(&format!("{checkpoint}data: y\n")), "{text:?}");
 }
 
 #[test]

@@ -224,12 +224,8 @@ impl Shard {
                 if taken >= block.bytes.len() {
                     return Sent::All;
                 }
-                // A heartbeat of which nothing went is not worth keeping: the stream is not idle.
-                if taken > 0 || !matches!(block.kind, BlockKind::Heartbeat | BlockKind::Checkpoint)
-                {
-                    block.bytes.advance(taken);
-                    subscriber.extra().pending = Some(block);
-                }
+                block.bytes.advance(taken);
+                subscriber.extra().pending = Some(block);
                 self.wait_for_socket(slot, now);
                 Sent::Part
             }
