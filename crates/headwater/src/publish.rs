@@ -26,13 +26,13 @@ use publisher::{Answer, Publisher, SendError};
 /// Prints the id of each published event. Everything that comes on standard input is published as it
 /// arrives, while it is still open, however much it is.
 #[derive(clap::Args)]
-#[command(after_help = EXAMPLES)]
+#[command(override_usage = "headwater pub [OPTIONS] <TOPIC> [DATA | -]", after_help = EXAMPLES)]
 pub(crate) struct Args {
     /// What the event is about; with --format json only for lines that name no topic
     #[arg(value_name = "TOPIC", required_unless_present = "format", value_parser = TopicArg::parse)]
     topic: Option<TopicArg>,
     /// The event's data; `-`, or nothing, reads standard input
-    #[arg(value_name = "DATA")]
+    #[arg(value_name = "DATA", allow_negative_numbers = true)]
     data: Option<String>,
     /// The event's type; without one it is a `message`
     #[arg(long = "type", value_name = "TYPE", value_parser = EventType::parse)]

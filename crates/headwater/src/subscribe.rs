@@ -22,7 +22,10 @@ use crate::failure::Failure;
 /// Reconnects and resumes by itself, as a browser does, and says so on standard error. Ends on Ctrl-C, after
 /// --count events, or when the hub says that it is over.
 #[derive(clap::Args)]
-#[command(after_help = EXAMPLES)]
+#[command(
+    override_usage = "headwater sub [OPTIONS] [TOPIC]... [--pattern <PATTERN>]...",
+    after_help = EXAMPLES
+)]
 pub(crate) struct Args {
     #[command(flatten)]
     matchers: Matchers,
