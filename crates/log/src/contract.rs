@@ -411,8 +411,9 @@ pub async fn removed_places_are_trimmed(make: Make<'_>) {
     let kept = read_all(&*log, floor, &all(), Select::Every).await;
     assert_eq!(kept.last().map(|record| record.position), positions.last().copied());
     assert!(kept.len() > 10 && kept.len() < positions.len());
-    // A reader of the tail that was too slow is told so.
-    assert!(log.tail(Offset::START).next().await.unwrap().lost);
+    // A reader of the tail that was too slow is told so, if it cannot be given what it missed.
+    let batch = log.tail(Offset::START).next().await.unwrap();
+    assert!(batch.lost || batch.records[0].position == positions[0]);
 }
 
 /// "Duplicates by key are dropped where the tail is read, first in log order wins".

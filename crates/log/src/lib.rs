@@ -5,6 +5,7 @@
 //! again. A backend implements [`Log`]; [`MemoryLog`] is the simplest, and the suite in `contract`
 //! (feature of the same name) is what all of them must pass.
 
+mod disk;
 mod event;
 mod filter;
 mod id;
@@ -12,12 +13,14 @@ mod log;
 mod memory;
 mod pattern;
 mod position;
+mod removed;
 mod text;
 mod topic;
 
-#[cfg(feature = "contract")]
+#[cfg(any(test, feature = "contract"))]
 pub mod contract;
 
+pub use disk::{DiskLog, DiskOptions, Durability, OpenError, Random, Recovery};
 pub use event::{
     Draft, Event, EventType, EventTypeError, IdempotencyKey, Millis, PublisherId, PublisherIdError,
     Record,

@@ -8,6 +8,7 @@ use crate::event::{Draft, Event, IdempotencyKey, Millis, PublisherId, Record};
 use crate::filter::Filter;
 use crate::log::{Appended, Rejection};
 use crate::position::{Epoch, Offset, Position};
+use crate::removed::Removed;
 use crate::topic::Topic;
 
 /// The records, oldest first, and what finds them.
@@ -235,49 +236,6 @@ fn footprint(event: &Event) -> usize {
         event.topics.iter().map(|topic| topic.as_str().len() + POSTING + TOPIC).sum();
     let id = event.publisher_id.as_ref().map_or(0, |id| 2 * id.as_str().len() + 64);
     RECORD + topics + id + event.data.len() + event.event_type.as_str().len()
-}
-
-/// Of the topics of removed records, the newest removed one each; the oldest are forgotten.
-#[derive(Default)]
-struct Removed {
-    newest: HashMap<Topic, Offset>,
-    /// Of topics that are not in the map, nothing beyond this was removed.
-    forgotten: Offset,
-}
-
-/// At most this many topics are held against a filter's patterns before a gap is told unproven.
-const PATTERN_TRIALS_MAX: usize = 1000;
-
-impl Removed {
-    fn note(&mut self, topic: &Topic, offset: Offset, topics_max: usize) {
-        self.newest.insert(topic.clone(), offset);
-        if self.newest.len() > topics_max {
-            // Half at a time, so that the cost of a removal stays constant on average.
-            let mut offsets: Vec<Offset> = self.newest.values().copied().collect();
-            let half = offsets.len() / 2;
-            let (_, &mut median, _) = offsets.select_nth_unstable(half);
-            self.newest.retain(|_, newest| *newest > median);
-            self.forgotten = self.forgotten.max(median);
-        }
-    }
-
-    fn may_concern(&self, after: Offset, filter: &Filter) -> bool {
-        if self.forgotten > after || filter.is_all() {
-            return true;
-        }
-        let exact = filter
-            .topics()
-            .iter()
-            .any(|topic| self.newest.get(topic).is_some_and(|&newest| newest > after));
-        if exact || filter.patterns().is_empty() {
-            return exact;
-        }
-        self.newest
-            .iter()
-            .filter(|&(_, &newest)| newest > after)
-            .enumerate()
-            .any(|(trial, (topic, _))| trial >= PATTERN_TRIALS_MAX || filter.matches_topic(topic))
-    }
 }
 
 /// The idempotency keys of the last 24 hours, or the newest of them if there are too many.

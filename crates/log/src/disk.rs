@@ -1,0 +1,350 @@
+//! The log on disk: an append-only, segmented log of our own.
+//!
+//! A directory holds segments (`….log`: records, one behind the other, in blocks reserved in advance), an
+//! index beside each that is sealed (`….idx`), the table of openings (`epochs`), the key of the ids, what
+//! is remembered of removed events, and the version of all this (`format`). One thread writes; many
+//! requests share a sync, and while one is synced the next gather. Readers never wait for it.
+
+mod epochs;
+mod files;
+mod index;
+mod options;
+mod reading;
+mod record;
+mod recovery;
+mod retention;
+mod segment;
+mod state;
+mod writer;
+
+#[cfg(test)]
+mod simulation;
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+#[expect(
+    clippy::disallowed_types,
+    reason = "a backend: held for look-ups in memory, never over I/O"
+)]
+use std::sync::Mutex;
+use std::sync::{Arc, MutexGuard, PoisonError, mpsc};
+use std::thread;
+
+use tokio::sync::{Semaphore, oneshot, watch};
+
+use self::epochs::Epochs;
+use self::files::{Directory, Files};
+pub use self::options::{DiskOptions, Durability};
+pub use self::recovery::Recovery;
+use self::state::{Recent, State};
+use self::writer::{Request, Writer};
+use crate::event::Draft;
+use crate::filter::Filter;
+use crate::id::IdKey;
+use crate::log::{
+    Append, Appended, Bounds, BoxFuture, Log, LogError, Page, Read, Rejection, Resolved, Seek,
+    Tail, TailBatch,
+};
+use crate::position::{Epoch, Offset, Position};
+use crate::topic::Topic;
+
+/// A log in a directory, which no other process may use at the same time.
+///
+/// Appending costs a write and a share of one sync; reading by id or by exact topics looks only at what
+/// it gives. Memory: the index of the open segment (some 50 bytes a record), 8 MiB of the newest records,
+/// and a few hundred bytes for each other segment.
+#[derive(Clone)]
+pub struct DiskLog(Arc<Handle>);
+
+struct Handle {
+    shared: Arc<Shared>,
+    requests: Option<mpsc::Sender<Request>>,
+    waiting: Arc<Semaphore>,
+    writer: Option<thread::JoinHandle<()>>,
+    /// Held as long as the log is open.
+    _lock: Option<fs::File>,
+}
+
+/// What the writer and the readers share.
+struct Shared {
+    id_key: IdKey,
+    #[expect(
+        clippy::disallowed_types,
+        reason = "a backend: held for look-ups in memory, never over I/O"
+    )]
+    state: Mutex<State>,
+    tail: watch::Sender<Offset>,
+    trouble: watch::Sender<Option<String>>,
+}
+
+/// Why a log cannot be opened. The operator has to act.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// Not allowed, no such disk, no room.
+    #[error("the log in {} cannot be opened: {source}", .path.display())]
+    Io {
+        /// The directory.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// Another process has it.
+    #[error("the log in {} is used by another process: stop that one, or use another directory", .path.display())]
+    Locked {
+        /// The directory.
+        path: PathBuf,
+    },
+    /// Written by another version, or by something else.
+    #[error("the log in {} is of a kind that this version does not know (`{found}`): use the version that wrote it", .path.display())]
+    Format {
+        /// The directory.
+        path: PathBuf,
+        /// What its `format` file says.
+        found: String,
+    },
+}
+
+/// Random numbers: of the epoch, the key of the ids if there is none yet, and the segments' nonces.
+pub type Random = Box<dyn FnMut() -> u64 + Send>;
+
+impl DiskLog {
+    /// Opens the log in a directory, or makes one. Reads the head of each segment, and the whole of the
+    /// last one if it was not closed; says what it found.
+    ///
+    /// # Errors
+    /// If the directory cannot be used, is in use, or is of another version.
+    pub fn open(
+        path: &Path,
+        options: DiskOptions,
+        random: Random,
+    ) -> Result<(Self, Recovery), OpenError> {
+        let failed = |source| OpenError::Io { path: path.to_owned(), source };
+        fs::create_dir_all(path).map_err(failed)?;
+        let lock = fs::File::options()
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .open(path.join("lock"))
+            .map_err(failed)?;
+        match lock.try_lock() {
+            Ok(()) => {}
+            Err(fs::TryLockError::WouldBlock) => {
+                return Err(OpenError::Locked { path: path.to_owned() });
+            }
+            Err(fs::TryLockError::Error(error)) => return Err(failed(error)),
+        }
+        let files = Arc::new(Directory::new(path));
+        match recovery::check_format(&*files).map_err(failed)? {
+            Ok(()) => Self::open_files(files, options, random, Some(lock)).map_err(failed),
+            Err(found) => Err(OpenError::Format { path: path.to_owned(), found }),
+        }
+    }
+
+    fn open_files(
+        files: Arc<dyn Files>,
+        options: DiskOptions,
+        mut random: Random,
+        lock: Option<fs::File>,
+    ) -> io::Result<(Self, Recovery)> {
+        let mut fresh = [0; 16];
+        fresh.split_at_mut(8).0.copy_from_slice(&random().to_le_bytes());
+        fresh.split_at_mut(8).1.copy_from_slice(&random().to_le_bytes());
+        let id_key = IdKey::new(recovery::id_key(&*files, fresh)?);
+        let mut epochs = Epochs::open(&*files)?;
+        let found = recovery::open(&*files, &epochs)?;
+        let [e0, e1, e2, e3, ..] = random().to_le_bytes();
+        let epoch = Epoch::new(u32::from_le_bytes([e0, e1, e2, e3]));
+        epochs.begin(epoch, found.next)?;
+        let tail = found.next.just_before();
+        let shared = Arc::new(Shared {
+            id_key,
+            state: State {
+                floor: if found.sealed.is_empty() { tail } else { found.floor },
+                sealed: found.sealed,
+                open: None,
+                tail,
+                epochs,
+                removed: found.removed,
+                holes: found.holes,
+                recent: Recent::new(tail),
+            }
+            .into(),
+            tail: watch::Sender::new(tail),
+            trouble: watch::Sender::new(None),
+        });
+        let (requests, queue) = mpsc::channel();
+        let waiting = Arc::new(Semaphore::new(options.queue_max.max(1)));
+        let writer = Writer {
+            shared: shared.clone(),
+            files,
+            options,
+            epoch,
+            next: found.next,
+            time: found.time,
+            before: found.before,
+            random,
+            current: None,
+        };
+        let writer = thread::Builder::new()
+            .name("log-writer".to_owned())
+            .spawn(move || writer.run(&queue))?;
+        let handle =
+            Handle { shared, requests: Some(requests), waiting, writer: Some(writer), _lock: lock };
+        Ok((Self(Arc::new(handle)), found.report))
+    }
+
+    /// Why the log takes nothing now, if it does not.
+    #[must_use]
+    pub fn trouble(&self) -> watch::Receiver<Option<String>> {
+        self.0.shared.trouble.subscribe()
+    }
+
+    /// Runs what touches files where blocking is allowed.
+    fn blocking<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Shared) -> io::Result<T> + Send + 'static,
+    ) -> BoxFuture<'_, Result<T, LogError>> {
+        let shared = self.0.shared.clone();
+        Box::pin(async move {
+            let done = tokio::task::spawn_blocking(move || work(&shared)).await;
+            match done {
+                Ok(Ok(value)) => Ok(value),
+                Ok(Err(error)) => Err(LogError::Unavailable { reason: error.to_string() }),
+                Err(error) => Err(LogError::Unavailable { reason: error.to_string() }),
+            }
+        })
+    }
+}
+
+impl Drop for Handle {
+    /// Waits until what was appended is written and the open segment is sealed.
+    fn drop(&mut self) {
+        self.requests = None;
+        if let Some(writer) = self.writer.take() {
+            let _ = writer.join();
+        }
+    }
+}
+
+impl Shared {
+    fn state(&self) -> MutexGuard<'_, State> {
+        // A panic while the lock was held left at worst an index entry too few.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn set_trouble(&self, trouble: Option<String>) {
+        self.trouble.send_if_modified(|known| {
+            let changed = *known != trouble;
+            *known = trouble;
+            changed
+        });
+    }
+}
+
+impl Log for DiskLog {
+    fn append(&self, drafts: Vec<Draft>) -> BoxFuture<'_, Append> {
+        Box::pin(async move {
+            let count = drafts.len();
+            let closed = || {
+                let reason = "the log is closed".to_owned();
+                vec![Appended::Rejected(Rejection::Unavailable { reason }); count]
+            };
+            let Ok(permit) = self.0.waiting.clone().acquire_owned().await else {
+                return closed();
+            };
+            let (reply, answer) = oneshot::channel();
+            let request = Request { drafts, reply, _permit: permit };
+            let sent = self.0.requests.as_ref().map(|requests| requests.send(request));
+            match sent {
+                Some(Ok(())) => answer.await.unwrap_or_else(|_| {
+                    let reason = "the log's writer ended".to_owned();
+                    vec![Appended::Unknown { reason }; count]
+                }),
+                _ => closed(),
+            }
+        })
+    }
+
+    fn tail(&self, after: Offset) -> Box<dyn Tail> {
+        let changed = self.0.shared.tail.subscribe();
+        Box::new(DiskTail { log: self.clone(), changed, after })
+    }
+
+    fn read(&self, read: Read) -> BoxFuture<'_, Result<Page, LogError>> {
+        self.blocking(move |shared| shared.read(&read))
+    }
+
+    fn bounds(&self) -> Bounds {
+        let state = self.0.shared.state();
+        Bounds { floor: state.floor, tail: state.epochs.position(state.tail) }
+    }
+
+    fn last_of(&self, topic: &Topic) -> Option<Offset> {
+        // A few reads of index files, mostly out of the page cache.
+        self.0.shared.newest_of(topic).ok().flatten()
+    }
+
+    fn may_have_lost(&self, after: Offset, filter: &Filter) -> bool {
+        self.0.shared.state().may_have_lost(after, filter)
+    }
+
+    fn seek(&self, seek: Seek, filter: Arc<Filter>) -> BoxFuture<'_, Result<Offset, LogError>> {
+        self.blocking(move |shared| shared.seek(seek, &filter))
+    }
+
+    fn resolve<'a>(&'a self, id: &'a str) -> BoxFuture<'a, Result<Resolved, LogError>> {
+        let id = id.to_owned();
+        self.blocking(move |shared| shared.resolve(&id))
+    }
+
+    fn position(&self, cursor: Offset) -> Position {
+        self.0.shared.state().epochs.position(cursor)
+    }
+
+    fn id_key(&self) -> &IdKey {
+        &self.0.shared.id_key
+    }
+}
+
+struct DiskTail {
+    log: DiskLog,
+    changed: watch::Receiver<Offset>,
+    after: Offset,
+}
+
+/// At most this many records a batch.
+const TAIL_RECORDS_MAX: usize = 1024;
+
+impl Tail for DiskTail {
+    fn next(&mut self) -> BoxFuture<'_, Result<TailBatch, LogError>> {
+        Box::pin(async move {
+            let after = self.after;
+            if self.changed.wait_for(|&tail| tail > after).await.is_err() {
+                return Err(LogError::Closed);
+            }
+            let shared = &self.log.0.shared;
+            let recent = {
+                let state = shared.state();
+                let records = state.recent.after(after, TAIL_RECORDS_MAX);
+                records.map(|records| {
+                    let full = records.len() == TAIL_RECORDS_MAX;
+                    let last = records.last().filter(|_| full).map(|record| record.position);
+                    (records, last.unwrap_or_else(|| state.epochs.position(state.tail)))
+                })
+            };
+            let batch = match recent {
+                Some((records, through)) => TailBatch { records, through, lost: false },
+                None => {
+                    let filter = Arc::new(Filter::all());
+                    let select = crate::log::Select::Every;
+                    let page =
+                        self.log.read(Read { after, filter, select, bytes_max: 1 << 20 }).await?;
+                    TailBatch { records: page.records, through: page.scanned_to, lost: page.lost }
+                }
+            };
+            self.after = batch.through.offset;
+            Ok(batch)
+        })
+    }
+}

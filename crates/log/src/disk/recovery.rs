@@ -1,0 +1,225 @@
+//! Opening a directory: what is whole is taken as it is, what was cut off is cut, what is damaged is told.
+
+use std::fmt;
+use std::io;
+use std::sync::Arc;
+
+use super::epochs::Epochs;
+use super::files::{Files, read, replace};
+use super::index::{LiveIndex, SealedIndex};
+use super::retention::REMOVED;
+use super::segment::{
+    Before, Damage, HEADER_BYTES, Header, base_of, index_name, scan, segment_name,
+};
+use super::state::Sealed;
+use super::writer::seal_file;
+use crate::event::Millis;
+use crate::position::Offset;
+use crate::removed::Removed;
+
+/// What was found in a directory.
+pub(super) struct Found {
+    pub(super) sealed: Vec<Arc<Sealed>>,
+    pub(super) holes: Vec<(Offset, Offset)>,
+    pub(super) floor: Offset,
+    pub(super) next: Offset,
+    pub(super) time: Millis,
+    pub(super) before: Before,
+    pub(super) removed: Removed,
+    pub(super) report: Recovery,
+}
+
+/// What opening a log found out, in one line.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Recovery {
+    /// Segments that are kept.
+    pub segments: usize,
+    /// Records that can be read.
+    pub records: u64,
+    /// Segments that had to be read from end to end, because they were not sealed.
+    pub read_again: usize,
+    /// The segment whose end was cut off, and at which byte.
+    pub torn: Option<(String, u32)>,
+    /// Segments with stretches that cannot be read, and from which byte to which.
+    pub damaged: Vec<(String, u32, u32)>,
+    /// After which segments one is missing.
+    pub missing: Vec<String>,
+}
+
+impl fmt::Display for Recovery {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { segments, records, read_again, torn, damaged, missing } = self;
+        write!(f, "{records} events in {segments} segments")?;
+        if *read_again > 0 {
+            write!(f, ", {read_again} read again because they were not closed")?;
+        }
+        if let Some((name, at)) = torn {
+            write!(f, "; {name} was cut off in the middle of a write and ends at byte {at}")?;
+        }
+        for (name, at, to) in damaged {
+            write!(f, "; {name} is damaged from byte {at} to {to}, these events are lost")?;
+        }
+        for name in missing {
+            write!(f, "; a segment is missing before {name}, its events are lost")?;
+        }
+        Ok(())
+    }
+}
+
+/// Reads a directory. Costs the heads of all segments, and the whole of those that were not sealed.
+pub(super) fn open(files: &dyn Files, epochs: &Epochs) -> io::Result<Found> {
+    let mut bases: Vec<Offset> = files.list()?.iter().filter_map(|name| base_of(name)).collect();
+    bases.sort_unstable();
+    let mut segments = Vec::with_capacity(bases.len());
+    for base in bases {
+        let file = files.open(&segment_name(base))?;
+        match Header::read(&*file)?
+            .filter(|header| header.base == base && epochs.knows(header.epoch))
+        {
+            Some(header) => segments.push((file, header)),
+            // Its head was never synced, so nothing in it was ever acknowledged.
+            None => files.remove(&segment_name(base))?,
+        }
+    }
+    let mut found = Found {
+        sealed: Vec::with_capacity(segments.len()),
+        holes: Vec::new(),
+        floor: Offset::START,
+        next: epochs.next(),
+        time: Millis::default(),
+        before: Before::default(),
+        removed: Removed::default(),
+        report: Recovery::default(),
+    };
+    let ends: Vec<Option<Before>> = segments
+        .iter()
+        .skip(1)
+        .map(|(_, header)| Some(header.before))
+        .chain(std::iter::once(None))
+        .collect();
+    for ((file, header), after) in segments.into_iter().zip(ends) {
+        let end = after.filter(|after| after.base == header.base).map(|after| after.end);
+        found.take(files, file, header, end)?;
+    }
+    found.removed = match read(files, REMOVED)? {
+        Some(bytes) => Removed::decode(&bytes).unwrap_or_else(|| Removed::forgotten(found.floor)),
+        None => Removed::forgotten(found.floor),
+    };
+    Ok(found)
+}
+
+impl Found {
+    fn take(
+        &mut self,
+        files: &dyn Files,
+        file: Arc<dyn super::files::File>,
+        header: Header,
+        end: Option<u32>,
+    ) -> io::Result<()> {
+        let name = segment_name(header.base);
+        if header.before.base != self.before.base {
+            if self.sealed.is_empty() {
+                // Retention took what was before.
+                self.floor = header.base.just_before();
+            } else {
+                self.report.missing.push(name.clone());
+                self.holes.push((self.next.just_before(), header.base.just_before()));
+            }
+        }
+        let sealed = match whole_index(files, header, end)? {
+            Some(index) => {
+                let bytes = u64::from(index.end);
+                Some(Sealed { file, index, bytes })
+            }
+            None => self.read_again(files, file, header, end)?,
+        };
+        let Some(sealed) = sealed else { return Ok(()) };
+        self.report.segments += 1;
+        self.report.records += u64::from(sealed.index.count());
+        self.next = Offset::new(sealed.last().get().saturating_add(1)).max(self.next);
+        self.time = self.time.max(sealed.index.last_time);
+        self.before = Before { base: header.base, end: sealed.index.end };
+        self.sealed.push(Arc::new(sealed));
+        Ok(())
+    }
+
+    /// A segment that was not sealed: reads it from end to end, and seals it.
+    fn read_again(
+        &mut self,
+        files: &dyn Files,
+        file: Arc<dyn super::files::File>,
+        header: Header,
+        end: Option<u32>,
+    ) -> io::Result<Option<Sealed>> {
+        let name = segment_name(header.base);
+        let base = header.base.get();
+        let mut index = LiveIndex::default();
+        let scanned = scan(&file, header, end, |stored, place| index.add(base, stored, place))?;
+        self.report.read_again += 1;
+        if scanned.torn {
+            self.report.torn = Some((name.clone(), scanned.end));
+        }
+        for Damage { at, to } in scanned.damage {
+            self.report.damaged.push((name.clone(), at, to));
+        }
+        self.holes.extend(missing(&index, base));
+        if scanned.end as usize <= HEADER_BYTES {
+            files.remove(&name)?;
+            return Ok(None);
+        }
+        let encoded = index.encode(header, scanned.end);
+        seal_file(files, header, file, &encoded, scanned.end).map(Some)
+    }
+}
+
+/// The index beside a segment, if it is whole and says where the segment ends.
+fn whole_index(
+    files: &dyn Files,
+    header: Header,
+    end: Option<u32>,
+) -> io::Result<Option<SealedIndex>> {
+    let name = index_name(header.base);
+    if !files.list()?.contains(&name) {
+        return Ok(None);
+    }
+    let index = SealedIndex::open(files.open(&name)?)?;
+    Ok(index.filter(|index| index.header == header && end.is_none_or(|end| end == index.end)))
+}
+
+/// The stretches of records that an index has no place for, as (cursor before, last offset).
+fn missing(index: &LiveIndex, base: u64) -> Vec<(Offset, Offset)> {
+    let mut holes: Vec<(Offset, Offset)> = Vec::new();
+    for (offset, _) in (base..).zip(&index.places).filter(|&(_, &place)| place == 0) {
+        let offset = Offset::new(offset);
+        match holes.last_mut() {
+            Some((_, last)) if *last == offset.just_before() => *last = offset,
+            _ => holes.push((offset.just_before(), offset)),
+        }
+    }
+    holes
+}
+
+const FORMAT: &str = "format";
+/// The version is that of everything in the directory.
+const FORMAT_LINE: &str = "headwater log, version 1\n";
+
+/// Checks that the directory is a log of this version, or makes it one.
+pub(super) fn check_format(files: &dyn Files) -> io::Result<Result<(), String>> {
+    if let Some(found) = read(files, FORMAT)? {
+        let found = String::from_utf8_lossy(&found).into_owned();
+        return Ok(if found == FORMAT_LINE { Ok(()) } else { Err(found.trim().to_owned()) });
+    }
+    replace(files, FORMAT, FORMAT_LINE.as_bytes())?;
+    Ok(Ok(()))
+}
+
+const KEY: &str = "id-key";
+
+/// The key of the ids: the one that is there, or a fresh one that will be.
+pub(super) fn id_key(files: &dyn Files, fresh: [u8; 16]) -> io::Result<[u8; 16]> {
+    if let Some(kept) = read(files, KEY)?.and_then(|bytes| bytes.try_into().ok()) {
+        return Ok(kept);
+    }
+    replace(files, KEY, &fresh)?;
+    Ok(fresh)
+}

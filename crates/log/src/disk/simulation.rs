@@ -1,0 +1,349 @@
+//! The disk log over files that fail: writes that are refused or stop half-way, syncs that fail, a full
+//! disk, and crashes at which any subset of what was not synced is lost, torn or out of order.
+//!
+//! A failure prints its seed; `HEADWATER_SEED=n` runs it alone.
+
+use std::collections::{BTreeMap, HashMap};
+use std::io;
+#[expect(
+    clippy::disallowed_types,
+    reason = "the simulated disk is shared with the writer's thread"
+)]
+use std::sync::Mutex;
+use std::sync::{Arc, MutexGuard};
+
+use fastrand::Rng;
+
+use super::files::{File, Files};
+use super::{DiskLog, DiskOptions, Recovery};
+use crate::contract::draft;
+use crate::{Appended, Filter, Log, Offset, Position, Read, Record, Resolved, Select};
+
+/// A disk whose unsynced content may be lost.
+#[derive(Clone)]
+#[expect(
+    clippy::disallowed_types,
+    reason = "the simulated disk is shared with the writer's thread"
+)]
+struct Disk(Arc<Mutex<Content>>);
+
+struct Content {
+    rng: Rng,
+    /// Of 1000 operations, so many fail.
+    faults: u64,
+    full: bool,
+    names: BTreeMap<String, usize>,
+    /// What a crash leaves of `names`.
+    synced_names: BTreeMap<String, usize>,
+    inodes: Vec<Inode>,
+}
+
+#[derive(Default, Clone)]
+struct Inode {
+    bytes: Vec<u8>,
+    synced: Vec<u8>,
+    /// Written and not synced, in order.
+    pending: Vec<(usize, Vec<u8>)>,
+}
+
+impl Disk {
+    fn new(seed: u64) -> Self {
+        let content = Content {
+            rng: Rng::with_seed(seed),
+            faults: 0,
+            full: false,
+            names: BTreeMap::new(),
+            synced_names: BTreeMap::new(),
+            inodes: Vec::new(),
+        };
+        Self(Arc::new(Mutex::new(content)))
+    }
+
+    fn content(&self) -> MutexGuard<'_, Content> {
+        self.0.lock().unwrap()
+    }
+
+    /// The disk after a power cut. Whoever still writes to the old one writes to nothing.
+    fn crash(&self) -> Self {
+        let mut content = self.content();
+        let Content { rng, names, synced_names, inodes, .. } = &mut *content;
+        let mut left = synced_names.clone();
+        for (name, inode) in names.iter() {
+            if rng.u64(..2) == 0 {
+                left.insert(name.clone(), *inode);
+            }
+        }
+        for name in synced_names.keys() {
+            if !names.contains_key(name) && rng.u64(..2) == 0 {
+                left.remove(name);
+            }
+        }
+        let inodes = inodes.iter().map(|inode| {
+            let mut bytes = inode.synced.clone();
+            bytes.resize(inode.bytes.len().max(bytes.len()), 0);
+            for (at, written) in &inode.pending {
+                match rng.u64(..3) {
+                    0 => {}
+                    1 => put(&mut bytes, *at, written),
+                    // Sector by sector.
+                    _ => {
+                        for (nth, sector) in written.chunks(64).enumerate() {
+                            if rng.u64(..2) == 0 {
+                                put(&mut bytes, at + nth * 64, sector);
+                            }
+                        }
+                    }
+                }
+            }
+            Inode { synced: bytes.clone(), bytes, pending: Vec::new() }
+        });
+        let after = Content {
+            inodes: inodes.collect(),
+            rng: Rng::with_seed(rng.u64(..)),
+            faults: 0,
+            full: false,
+            names: left.clone(),
+            synced_names: left,
+        };
+        Self(Arc::new(Mutex::new(after)))
+    }
+}
+
+fn put(bytes: &mut Vec<u8>, at: usize, written: &[u8]) {
+    bytes.resize(bytes.len().max(at + written.len()), 0);
+    bytes[at..at + written.len()].copy_from_slice(written);
+}
+
+impl Content {
+    fn fails(&mut self) -> bool {
+        let faults = self.faults;
+        self.rng.u64(..1000) < faults
+    }
+}
+
+fn fault() -> io::Error {
+    io::Error::other("injected")
+}
+
+impl Files for Disk {
+    fn list(&self) -> io::Result<Vec<String>> {
+        Ok(self.content().names.keys().cloned().collect())
+    }
+
+    fn create(&self, name: &str, bytes: u64) -> io::Result<Arc<dyn File>> {
+        let mut content = self.content();
+        if content.fails() || (content.full && bytes > 0) {
+            return Err(fault());
+        }
+        assert!(!content.names.contains_key(name), "{name} is there already");
+        let inode = content.inodes.len();
+        let zeros = vec![0; usize::try_from(bytes).unwrap()];
+        content.inodes.push(Inode { bytes: zeros, ..Inode::default() });
+        content.names.insert(name.to_owned(), inode);
+        Ok(Arc::new(Opened { disk: self.clone(), inode }))
+    }
+
+    fn open(&self, name: &str) -> io::Result<Arc<dyn File>> {
+        let content = self.content();
+        let inode = *content.names.get(name).ok_or(io::ErrorKind::NotFound)?;
+        Ok(Arc::new(Opened { disk: self.clone(), inode }))
+    }
+
+    fn rename(&self, from: &str, to: &str) -> io::Result<()> {
+        let mut content = self.content();
+        if content.fails() {
+            return Err(fault());
+        }
+        let inode = content.names.remove(from).ok_or(io::ErrorKind::NotFound)?;
+        content.names.insert(to.to_owned(), inode);
+        Ok(())
+    }
+
+    fn remove(&self, name: &str) -> io::Result<()> {
+        let mut content = self.content();
+        if content.fails() {
+            return Err(fault());
+        }
+        content.names.remove(name).map(drop).ok_or(io::ErrorKind::NotFound.into())
+    }
+
+    fn sync_dir(&self) -> io::Result<()> {
+        let mut content = self.content();
+        if content.fails() {
+            return Err(fault());
+        }
+        content.synced_names = content.names.clone();
+        Ok(())
+    }
+}
+
+struct Opened {
+    disk: Disk,
+    inode: usize,
+}
+
+impl File for Opened {
+    fn len(&self) -> io::Result<u64> {
+        Ok(self.disk.content().inodes[self.inode].bytes.len() as u64)
+    }
+
+    fn read_at(&self, buffer: &mut [u8], at: u64) -> io::Result<()> {
+        let content = self.disk.content();
+        let at = usize::try_from(at).unwrap();
+        let bytes = content.inodes[self.inode].bytes.get(at..at + buffer.len());
+        buffer.copy_from_slice(bytes.ok_or(io::ErrorKind::UnexpectedEof)?);
+        Ok(())
+    }
+
+    fn write_at(&self, bytes: &[u8], at: u64) -> io::Result<()> {
+        let mut content = self.disk.content();
+        let at = usize::try_from(at).unwrap();
+        let fails = content.fails();
+        let len = if fails { content.rng.u64(..=bytes.len() as u64) } else { bytes.len() as u64 };
+        let written = bytes[..usize::try_from(len).unwrap()].to_vec();
+        let inode = &mut content.inodes[self.inode];
+        put(&mut inode.bytes, at, &written);
+        inode.pending.push((at, written));
+        if fails { Err(fault()) } else { Ok(()) }
+    }
+
+    fn sync(&self) -> io::Result<()> {
+        let mut content = self.disk.content();
+        let fails = content.fails();
+        let Content { rng, inodes, .. } = &mut *content;
+        let Inode { bytes, synced, pending } = &mut inodes[self.inode];
+        synced.resize(bytes.len(), 0);
+        for (at, written) in pending.drain(..) {
+            // After a failed sync the system takes the pages for clean: they are lost for good.
+            if !fails || rng.u64(..2) == 0 {
+                put(synced, at, &written);
+            }
+        }
+        if fails { Err(fault()) } else { Ok(()) }
+    }
+
+    fn truncate(&self, len: u64) -> io::Result<()> {
+        let mut content = self.disk.content();
+        let len = usize::try_from(len).unwrap();
+        let inode = &mut content.inodes[self.inode];
+        inode.bytes.truncate(len);
+        Ok(())
+    }
+}
+
+/// What publishers were told.
+#[derive(Default)]
+struct Told {
+    committed: Vec<(Position, String)>,
+    rejected: Vec<String>,
+    /// Every event that was ever seen at a position.
+    seen: HashMap<(u32, u64), String>,
+    published: usize,
+}
+
+async fn simulate(seed: u64) {
+    let mut rng = Rng::with_seed(seed);
+    let mut disk = Disk::new(seed ^ 1);
+    let mut told = Told::default();
+    for opening in 0..6_u32 {
+        let options = DiskOptions { segment_bytes: 2048, ..DiskOptions::default() };
+        let mut numbers = Rng::with_seed(seed ^ (u64::from(opening) << 32));
+        let random = Box::new(move || numbers.u64(..));
+        let opened = DiskLog::open_files(Arc::new(disk.clone()), options, random, None);
+        let (log, recovery) = opened.unwrap_or_else(|error| panic!("seed {seed}: {error}"));
+        check(seed, &log, &recovery, &mut told).await;
+        let faults = [0, 0, 5, 30][usize::try_from(rng.u64(..4)).unwrap()];
+        for _ in 0..rng.u64(..60) {
+            {
+                let mut content = disk.content();
+                content.faults = faults;
+                content.full = content.rng.u64(..8) == 0;
+            }
+            publish(&mut rng, &log, &mut told).await;
+        }
+        {
+            let mut content = disk.content();
+            (content.faults, content.full) = (0, false);
+        }
+        // The hub goes on by itself when the disk does.
+        if rng.u64(..2) == 0 {
+            let before = told.committed.len();
+            publish(&mut rng, &log, &mut told).await;
+            assert!(told.committed.len() > before, "seed {seed}: it does not recover");
+        }
+        if rng.u64(..3) == 0 {
+            drop(log);
+        } else {
+            disk = disk.crash();
+        }
+    }
+}
+
+async fn publish(rng: &mut Rng, log: &DiskLog, told: &mut Told) {
+    let data: Vec<String> = (0..rng.u64(..4) + 1)
+        .map(|nth| {
+            let size = usize::try_from(rng.u64(..200)).unwrap();
+            format!("{}.{nth} {}", told.published, "x".repeat(size))
+        })
+        .collect();
+    told.published += 1;
+    let answers = log.append(data.iter().map(|data| draft(&["t"], data)).collect()).await;
+    for (answer, data) in answers.into_iter().zip(data) {
+        match answer {
+            Appended::Committed(position) => told.committed.push((position, data)),
+            Appended::Rejected(_) => told.rejected.push(data),
+            Appended::Unknown { .. } => {}
+            Appended::Duplicate { .. } => panic!("nothing was published twice"),
+        }
+    }
+}
+
+async fn check(seed: u64, log: &DiskLog, recovery: &Recovery, told: &mut Told) {
+    assert!(recovery.damaged.is_empty(), "seed {seed}: {recovery}");
+    assert!(recovery.missing.is_empty(), "seed {seed}: {recovery}");
+    let records = everything(log).await;
+    let offsets = records.iter().map(|record| record.position.offset);
+    assert!(offsets.is_sorted_by(|a, b| a < b), "seed {seed}: order");
+    for record in &records {
+        let Position { epoch, offset } = record.position;
+        let data = record.event.data.to_string();
+        assert!(!told.rejected.contains(&data), "seed {seed}: {data} was refused");
+        let known = told.seen.entry((epoch.get(), offset.get())).or_insert(data.clone());
+        assert_eq!(*known, data, "seed {seed}: an id names two events");
+    }
+    let mut rest = records.iter();
+    for (position, data) in &told.committed {
+        let found = rest.find(|record| record.event.data.as_ref() == data);
+        let found = found.unwrap_or_else(|| panic!("seed {seed}: {data} was acknowledged"));
+        assert_eq!(found.position, *position, "seed {seed}: {data}");
+        let resolved = log.resolve(&log.id_key().seal(*position)).await.unwrap();
+        assert_eq!(resolved, Resolved::At(position.offset), "seed {seed}: {data}");
+    }
+}
+
+async fn everything(log: &DiskLog) -> Vec<Arc<Record>> {
+    let (mut after, mut records) = (Offset::START, Vec::new());
+    while after < log.bounds().tail.offset {
+        let filter = Arc::new(Filter::all());
+        let read = Read { after, filter, select: Select::Every, bytes_max: 4096 };
+        let page = log.read(read).await.unwrap();
+        assert!(!page.lost && page.scanned_to.offset > after);
+        after = page.scanned_to.offset;
+        records.extend(page.records);
+    }
+    records
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_acknowledged_survives_whatever_the_disk_does() {
+    let number = |name| std::env::var(name).ok().and_then(|value| value.parse::<u64>().ok());
+    if let Some(seed) = number("HEADWATER_SEED") {
+        return simulate(seed).await;
+    }
+    let first = fastrand::u64(..1 << 40);
+    println!("seeds from {first}");
+    for seed in first..first + number("HEADWATER_SEEDS").unwrap_or(200) {
+        let outcome = tokio::spawn(simulate(seed)).await;
+        assert!(outcome.is_ok(), "HEADWATER_SEED={seed} fails");
+    }
+}
