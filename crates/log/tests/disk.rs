@@ -195,6 +195,25 @@ async fn damage_in_the_middle_is_told_and_never_served() {
 }
 
 #[tokio::test]
+async fn an_index_that_is_lost_is_made_again() {
+    let directory = TempDir::new().unwrap();
+    let (log, _) = open(directory.path(), small());
+    for nth in 0..300 {
+        publish(&log, "t", &format!("{nth} {}", "x".repeat(200))).await;
+    }
+    drop(log);
+    for entry in fs::read_dir(directory.path()).unwrap() {
+        let path = entry.unwrap().path();
+        if path.extension().is_some_and(|end| end == "idx") {
+            fs::remove_file(path).unwrap();
+        }
+    }
+    let (log, recovery) = open(directory.path(), small());
+    assert_eq!((recovery.records, recovery.read_again), (300, recovery.segments));
+    assert_eq!(everything(&log).await.0.len(), 300);
+}
+
+#[tokio::test]
 async fn a_missing_segment_is_missed() {
     let directory = TempDir::new().unwrap();
     let (log, _) = open(directory.path(), small());
