@@ -1,5 +1,6 @@
 //! How a command fails, and with which exit code it says so.
 
+use std::io::{self, Write};
 use std::process::ExitCode;
 
 /// Why a command did not do what it was asked. Its text says what to do about it.
@@ -11,21 +12,23 @@ pub(crate) enum Failure {
     Failed(anyhow::Error),
 }
 
-impl Failure {
-    /// 64 is `EX_USAGE` of sysexits.h.
-    const USAGE: u8 = 64;
+/// The exit code for bad settings and arguments: `EX_USAGE` of sysexits.h.
+pub(crate) const USAGE: u8 = 64;
 
-    /// Tells standard error why, and the exit code.
+impl Failure {
+    /// Wrong settings or arguments.
+    pub(crate) fn usage(error: impl Into<anyhow::Error>) -> Self {
+        Self::Usage(error.into())
+    }
+
+    /// Tells standard error why, and gives the exit code.
     pub(crate) fn report(&self) -> ExitCode {
+        let (Self::Usage(error) | Self::Failed(error)) = self;
+        // There is nobody to tell if it is closed.
+        let _ = writeln!(io::stderr(), "headwater: {error:#}");
         match self {
-            Self::Usage(error) => {
-                eprintln!("headwater: {error:#}");
-                ExitCode::from(Self::USAGE)
-            }
-            Self::Failed(error) => {
-                eprintln!("headwater: {error:#}");
-                ExitCode::FAILURE
-            }
+            Self::Usage(_) => ExitCode::from(USAGE),
+            Self::Failed(_) => ExitCode::FAILURE,
         }
     }
 }

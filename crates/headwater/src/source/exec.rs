@@ -38,7 +38,7 @@ pub(super) async fn run<P: Publish>(source: Source, hub: P, stopping: Cancellati
         }
         let started = Instant::now();
         let mut run = Run { source: &source, hub: &hub, pace: &mut pace };
-        let ended = run.to_its_end(&mut listeners, &stopping).await;
+        let ended = run.complete(&mut listeners, &stopping).await;
         let pause = match ended {
             Ended::Stopped => return,
             Ended::Normally => pace.after_success(),
@@ -98,7 +98,7 @@ struct Run<'a, P> {
 }
 
 impl<P: Publish> Run<'_, P> {
-    async fn to_its_end(
+    async fn complete(
         &mut self,
         listeners: &mut Option<watch::Receiver<usize>>,
         stopping: &CancellationToken,

@@ -1,0 +1,224 @@
+//! `headwater serve`: composes a hub out of its parts, and runs it until it is asked to stop.
+
+use std::future::Future;
+use std::io::{self, ErrorKind, IsTerminal, Write};
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use anyhow::{Context, anyhow};
+use headwater_log::{Append, Draft, Epoch, IdKey, MemoryLog, Millis, Topic};
+use headwater_server::Hub;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+use crate::failure::Failure;
+use crate::logging;
+use crate::settings::{Given, Listen, Settings};
+use crate::signals::Signals;
+use crate::source::{Publish, Sources};
+
+/// The arguments of `serve`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct Args {
+    /// The settings file; without it ./headwater.toml is read if it exists
+    #[arg(long, value_name = "F", env = "HEADWATER_CONFIG", hide_env_values = true)]
+    config: Option<PathBuf>,
+
+    /// Where to listen [default: 127.0.0.1:8080]; port 0 is any that is free
+    #[arg(long, value_name = "A")]
+    listen: Option<String>,
+
+    /// Where the log lives [default: memory]
+    #[arg(long, value_name = "LOG")]
+    log: Option<String>,
+
+    /// The directory of a log on disk, which comes with the next version
+    #[arg(long, value_name = "DIR")]
+    data: Option<String>,
+
+    /// Publish what a program prints, as exec:TOPIC=COMMAND; may be repeated
+    #[arg(long, value_name = "S")]
+    source: Vec<String>,
+
+    /// Listen beyond loopback although anybody may publish
+    #[arg(long)]
+    insecure: bool,
+}
+
+const EXAMPLES: &str = "\
+Settings come from the file, then from variables such as HEADWATER_RECONNECT_MS=500, then from these
+flags; the later ones win. `headwater check-config` shows them all.
+
+Examples:
+  headwater serve                               for programs and pages of this machine
+  HEADWATER_PUBLISH_KEY=$(openssl rand -hex 32) headwater serve --listen 0.0.0.0:8080
+  headwater serve --source 'exec:time=php clock.php'
+  headwater serve --source 'exec,only_while_listened,interval_ms=1000:load=cat /proc/loadavg'";
+
+/// Runs a hub with these arguments.
+pub(crate) async fn run(args: Args, log_level: Option<String>) -> Result<(), Failure> {
+    let mut given = Given::here(args.config);
+    given.flag("--listen", "listen", args.listen);
+    given.flag("--log", "log", args.log);
+    given.flag("--data", "data", args.data);
+    given.flag("--insecure", "insecure", args.insecure.then_some(true));
+    given.flag("--log-level", "log_level", log_level);
+    for source in args.source {
+        given.flag("--source", "source", Some(source));
+    }
+    let settings = Settings::load(&given).map_err(Failure::usage)?;
+    serve(Plan { settings, clock: None, hints }).await
+}
+
+/// What a newcomer does next.
+fn hints(base: &str, keyed: bool) -> String {
+    let key = if keyed { "-H \"Authorization: Bearer $HEADWATER_PUBLISH_KEY\" " } else { "" };
+    format!(
+        "\n  listen   curl -N {base}/events/news\n  publish  curl {key}-d hello {base}/events/news\n  \
+         stop     Ctrl-C\n"
+    )
+}
+
+/// A hub that is to run.
+pub(crate) struct Plan {
+    pub(crate) settings: Settings,
+    /// The topic of the built-in clock, if it shall run.
+    pub(crate) clock: Option<Topic>,
+    /// What a terminal is told below the address: of the hub's URL, and whether it wants a key.
+    pub(crate) hints: fn(&str, bool) -> String,
+}
+
+/// Runs a hub until a signal asks it to stop. Then streams end cleanly and programs of sources are
+/// ended, within five seconds; a second signal ends everything at once.
+pub(crate) async fn serve(plan: Plan) -> Result<(), Failure> {
+    let Settings { general, hub: hub_config, http, .. } = plan.settings;
+    logging::start(&general.log_level);
+    let mut signals = Signals::new().context("cannot listen to signals")?;
+    raise_files_limit(http.limits.connections_max);
+    let listener = bind(general.listen).await?;
+    let address = listener.local_addr().context("cannot tell the address")?;
+
+    let log = MemoryLog::new(random_epoch()?, random_id_key()?, general.memory.into());
+    let hub = Hub::start(Arc::new(log), &hub_config).context("cannot start the hub's threads")?;
+    let mut sources = Sources::new();
+    for source in general.source {
+        sources.start(source, hub.clone());
+    }
+    if let Some(topic) = plan.clock {
+        sources.start_clock(topic, hub.clone());
+    }
+    if !general.listen.is_loopback() && http.publish_key.is_none() {
+        tracing::warn!("anybody who reaches {address} may publish, because of --insecure");
+    }
+    announce(address, http.publish_key.is_some(), plan.hints);
+
+    let stopping = CancellationToken::new();
+    let server = async {
+        let served =
+            headwater_server::serve(listener, hub, http, stopping.clone().cancelled_owned()).await;
+        stopping.cancel();
+        served
+    };
+    let programs = async {
+        stopping.cancelled().await;
+        sources.stop().await;
+    };
+    tokio::select! {
+        (served, ()) = async { tokio::join!(server, programs) } => {
+            Ok(served.context("the server ended")?)
+        }
+        () = asked_twice(&mut signals, &stopping) => {
+            Err(anyhow!("stopped at once: not every stream was ended").into())
+        }
+    }
+}
+
+/// Passes the first signal on; returns at the second.
+async fn asked_twice(signals: &mut Signals, stopping: &CancellationToken) {
+    let signal = signals.next().await;
+    tracing::info!("stopping because of {signal}; once more to stop at once");
+    stopping.cancel();
+    signals.next().await;
+}
+
+async fn bind(listen: Listen) -> Result<TcpListener, Failure> {
+    let address = listen.address();
+    TcpListener::bind(address).await.map_err(|error| match error.kind() {
+        ErrorKind::AddrInUse => anyhow!(
+            "{address} is in use by another program: end that one, or choose another port, as with \
+             `--listen {}`",
+            SocketAddr::new(address.ip(), address.port().checked_add(1).unwrap_or_default())
+        )
+        .into(),
+        ErrorKind::AddrNotAvailable => Failure::usage(anyhow!(
+            "{} is no address of this machine: choose another with `--listen`",
+            address.ip()
+        )),
+        ErrorKind::PermissionDenied => anyhow!(
+            "only root may listen at {address}: choose a port from 1024 on, as with `--listen {}`",
+            SocketAddr::new(address.ip(), 8080)
+        )
+        .into(),
+        _ => anyhow::Error::new(error).context(format!("cannot listen at {address}")).into(),
+    })
+}
+
+/// Tells where the hub is. The first line is the same for everybody; programs read it.
+fn announce(address: SocketAddr, keyed: bool, hints: fn(&str, bool) -> String) {
+    let base = format!("http://{address}");
+    let mut out = io::stdout().lock();
+    let mut text = format!("Headwater is listening on {base}\n");
+    if out.is_terminal() {
+        text += &hints(&base, keyed);
+    }
+    // Whoever has closed it does not want to know.
+    let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+}
+
+/// Connections are files: as many as the system lets us have.
+fn raise_files_limit(connections_max: usize) {
+    let limit = getrlimit(Resource::Nofile);
+    let raised = Rlimit { current: limit.maximum, maximum: limit.maximum };
+    // What was allowed before still is.
+    let _ = setrlimit(Resource::Nofile, raised);
+    if let Some(files) = getrlimit(Resource::Nofile).current
+        && files < u64::try_from(connections_max).unwrap_or(u64::MAX)
+    {
+        tracing::warn!(
+            "the system allows {files} open files, fewer than limits.connections_max = \
+             {connections_max}: raise it with `ulimit -n`, or LimitNOFILE= of systemd"
+        );
+    }
+}
+
+fn random_epoch() -> anyhow::Result<Epoch> {
+    Ok(Epoch::new(getrandom::u32().map_err(no_randomness)?))
+}
+
+fn random_id_key() -> anyhow::Result<IdKey> {
+    let mut key = [0; 16];
+    getrandom::fill(&mut key).map_err(no_randomness)?;
+    Ok(IdKey::new(key))
+}
+
+fn no_randomness(error: getrandom::Error) -> anyhow::Error {
+    anyhow!("the system gives no random numbers: {error}")
+}
+
+impl Publish for Hub {
+    fn now(&self) -> Millis {
+        Self::now(self)
+    }
+
+    fn publish(&self, drafts: Vec<Draft>) -> impl Future<Output = Append> + Send {
+        Self::publish(self, drafts)
+    }
+
+    fn listeners(&self, topic: Topic) -> watch::Receiver<usize> {
+        self.watch_topic(topic)
+    }
+}

@@ -1,0 +1,260 @@
+//! The settings: built-in defaults, overridden by a file, by the environment, by flags.
+
+mod general;
+mod layer;
+mod schema;
+mod shown;
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::fmt;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use headwater_server::{Config, HubConfig, Limits, PublishKey};
+use serde::de::DeserializeOwned;
+use toml::de::ValueDeserializer;
+
+use self::layer::{Layers, Origin, Problem};
+
+pub(crate) use self::general::{General, Listen, LogLevel};
+
+/// Everything that an operator may set. In a file the three parts are one: their names differ.
+#[derive(Debug)]
+pub(crate) struct Settings {
+    /// Of the program itself.
+    pub(crate) general: General,
+    /// Of the hub.
+    pub(crate) hub: HubConfig,
+    /// Of its HTTP server.
+    pub(crate) http: Config,
+    /// Who set what is not a default, by the setting's name.
+    origins: BTreeMap<String, Origin>,
+}
+
+/// What there is to read settings from.
+#[derive(Debug, Default)]
+pub(crate) struct Given {
+    /// The file.
+    pub(crate) file: Option<PathBuf>,
+    /// All variables of the environment.
+    pub(crate) variables: Vec<(OsString, OsString)>,
+    /// Flags: their name, the setting's, the value.
+    pub(crate) flags: Vec<(&'static str, &'static str, String)>,
+}
+
+/// The file that is read if none is named and there is one.
+const USUAL_FILE: &str = "headwater.toml";
+
+impl Given {
+    /// The named file, or the usual one; and the environment of this process.
+    pub(crate) fn here(file: Option<PathBuf>) -> Self {
+        let usual = || Some(PathBuf::from(USUAL_FILE)).filter(|file| file.exists());
+        Self { file: file.or_else(usual), ..Self::without_file() }
+    }
+
+    /// Only the environment of this process.
+    pub(crate) fn without_file() -> Self {
+        Self { variables: std::env::vars_os().collect(), ..Self::default() }
+    }
+
+    /// Adds a flag if it was given.
+    pub(crate) fn flag(
+        &mut self,
+        flag: &'static str,
+        setting: &'static str,
+        value: Option<impl fmt::Display>,
+    ) {
+        self.flags.extend(value.map(|value| (flag, setting, value.to_string())));
+    }
+}
+
+impl Settings {
+    /// Reads and validates all of them. Binds no port and starts nothing.
+    ///
+    /// # Errors
+    /// Everything that is wrong, with the place of each.
+    pub(crate) fn load(given: &Given) -> Result<Self, SettingsError> {
+        let mut layers = Layers::default();
+        if let Some(file) = &given.file {
+            match fs::read_to_string(file) {
+                Ok(text) => layers.file(file, &text),
+                Err(error) => {
+                    let what = format!("cannot read the settings in {}: {error}", file.display());
+                    layers.problems.push(Problem { origin: None, what });
+                }
+            }
+        }
+        layers.environment(given.variables.iter().cloned());
+        for (flag, setting, value) in &given.flags {
+            layers.flag(flag, setting, value);
+        }
+        let mut settings = Self::merge(&mut layers)?;
+        let mut problems = Vec::from_iter(settings.read_key_file());
+        problems.extend(settings.validate());
+        if problems.is_empty() { Ok(settings) } else { Err(SettingsError { problems }) }
+    }
+
+    /// The later entry wins; flags add to lists.
+    fn merge(layers: &mut Layers) -> Result<Self, SettingsError> {
+        let mut merged = toml::Table::new();
+        let mut origins = BTreeMap::new();
+        for entry in layers.entries.drain(..) {
+            let Some((name, tables)) = entry.path.split_last() else { continue };
+            let table = tables.iter().try_fold(&mut merged, |table, name| {
+                table.entry(name).or_insert(toml::Table::new().into()).as_table_mut()
+            });
+            let Some(table) = table else { continue };
+            match (table.get_mut(name), entry.value, &entry.origin) {
+                (Some(toml::Value::Array(list)), toml::Value::Array(more), Origin::Flag(_)) => {
+                    list.extend(more);
+                }
+                (_, value, _) => {
+                    table.insert(name.clone(), value);
+                }
+            }
+            origins.insert(entry.path.join("."), entry.origin);
+        }
+        let mut problems = std::mem::take(&mut layers.problems);
+        let settings = Self {
+            general: part(&merged, &mut problems),
+            hub: part(&merged, &mut problems),
+            http: part(&merged, &mut problems),
+            origins,
+        };
+        if problems.is_empty() { Ok(settings) } else { Err(SettingsError { problems }) }
+    }
+}
+
+/// One of the parts, out of what was set of all of them.
+fn part<T: DeserializeOwned + Default>(merged: &toml::Table, problems: &mut Vec<Problem>) -> T {
+    let fields = schema::fields::<T>();
+    let ours = merged.iter().filter(|(name, _)| fields.contains(&name.as_str()));
+    let ours: toml::Table = ours.map(|(name, value)| (name.clone(), value.clone())).collect();
+    T::deserialize(ours).unwrap_or_else(|error| {
+        // Each setting was checked alone, so that this is about several together.
+        problems.push(Problem { origin: None, what: error.message().to_owned() });
+        T::default()
+    })
+}
+
+/// A part of the settings: the names in it, and whether a value of one is right.
+struct Part {
+    fields: fn() -> &'static [&'static str],
+    check: fn(ValueDeserializer<'_>) -> Result<(), toml::de::Error>,
+}
+
+impl Part {
+    const fn of<T: DeserializeOwned>() -> Self {
+        Self { fields: schema::fields::<T>, check: |value| T::deserialize(value).map(drop) }
+    }
+}
+
+const PARTS: [Part; 3] = [Part::of::<General>(), Part::of::<HubConfig>(), Part::of::<Config>()];
+
+/// The setting whose value no message shows.
+const SECRET: &str = "publish_key";
+
+/// Numbers that mean something when they are 0: as many as there are cores, or none at all.
+const MAY_BE_ZERO: [&str; 4] =
+    ["shards", "limits.patterns_max", "memory.removed_topics_max", "memory.keys_max"];
+
+const DAY_MS: i64 = 24 * 60 * 60 * 1000;
+
+impl Settings {
+    fn problem(&self, setting: &str, what: String) -> Problem {
+        Problem { origin: self.origins.get(setting).cloned(), what }
+    }
+
+    /// Takes the publish key out of its file.
+    fn read_key_file(&mut self) -> Option<Problem> {
+        const SETTING: &str = "publish_key_file";
+        let file: &Path = self.general.publish_key_file.as_deref()?;
+        if self.http.publish_key.is_some() {
+            let what = "publish_key is set too: set one of the two".to_owned();
+            return Some(self.problem(SETTING, what));
+        }
+        let key = fs::read_to_string(file).map_err(|error| error.to_string()).and_then(|text| {
+            text.trim_end().parse::<PublishKey>().map_err(|error| error.to_string())
+        });
+        match key {
+            Ok(key) => {
+                self.http.publish_key = Some(key);
+                None
+            }
+            Err(why) => {
+                Some(self.problem(SETTING, format!("the key in {}: {why}", file.display())))
+            }
+        }
+    }
+
+    /// What is wrong with settings that are right each for itself.
+    fn validate(&self) -> Vec<Problem> {
+        let mut problems = Vec::new();
+        if self.general.data.is_some() {
+            let what = "a data directory is of use only to the log on disk, which comes with the \
+                        next version of headwater: leave it out until then";
+            problems.push(self.problem("data", what.to_owned()));
+        }
+        let listen = self.general.listen;
+        if !listen.is_loopback() && self.http.publish_key.is_none() && !self.general.insecure {
+            let what = format!(
+                "at {listen} anybody who reaches this machine could publish: set publish_key (or \
+                 HEADWATER_PUBLISH_KEY, or publish_key_file), listen at 127.0.0.1:{} behind a proxy, \
+                 or say --insecure if anybody may",
+                listen.address().port()
+            );
+            problems.push(self.problem("listen", what));
+        }
+        if self.http.limits.header_bytes_max < Limits::HEADER_BYTES_MIN {
+            let what = format!("limits.header_bytes_max is at least {}", Limits::HEADER_BYTES_MIN);
+            problems.push(self.problem("limits.header_bytes_max", what));
+        }
+        for (name, number) in self.numbers() {
+            if number == 0 && !MAY_BE_ZERO.contains(&name.as_str()) {
+                problems.push(self.problem(&name, format!("{name} has to be more than 0")));
+            }
+            if name.ends_with("_ms") && number > DAY_MS {
+                problems.push(self.problem(&name, format!("{name} is at most a day, {DAY_MS}")));
+            }
+        }
+        problems
+    }
+
+    /// Every setting that is a number.
+    fn numbers(&self) -> Vec<(String, i64)> {
+        let mut numbers = Vec::new();
+        for (name, value) in self.tables().into_iter().flatten() {
+            match value {
+                toml::Value::Integer(number) => numbers.push((name, number)),
+                toml::Value::Table(table) => {
+                    numbers.extend(table.iter().filter_map(|(inner, value)| {
+                        Some((format!("{name}.{inner}"), value.as_integer()?))
+                    }))
+                }
+                _ => {}
+            }
+        }
+        numbers
+    }
+}
+
+/// Why the settings cannot be used: the operator has to mend every one of these.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct SettingsError {
+    problems: Vec<Problem>,
+}
+
+impl fmt::Display for SettingsError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (number, problem) in self.problems.iter().enumerate() {
+            let separator = if number == 0 { "" } else { "\n" };
+            write!(f, "{separator}{problem}")?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for SettingsError {}

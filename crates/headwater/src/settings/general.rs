@@ -1,0 +1,283 @@
+//! The settings of the program itself, beside those of the hub and of its HTTP server.
+
+use std::fmt;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use headwater_log::MemoryLimits;
+use serde::{Deserialize, Serialize};
+use tracing_subscriber::filter::Targets;
+
+use crate::source::Source;
+
+/// What the program itself has to know.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct General {
+    pub(crate) listen: Listen,
+    /// Listen beyond loopback although anybody may publish.
+    pub(crate) insecure: bool,
+    pub(crate) log: Backend,
+    /// Where a log on disk lives.
+    pub(crate) data: Option<PathBuf>,
+    /// A file whose only content is the publish key.
+    pub(crate) publish_key_file: Option<PathBuf>,
+    pub(crate) log_level: LogLevel,
+    pub(crate) memory: Memory,
+    pub(crate) source: Vec<Source>,
+}
+
+impl Default for General {
+    fn default() -> Self {
+        Self {
+            listen: Listen(SocketAddr::from((Ipv4Addr::LOCALHOST, 8080))),
+            insecure: false,
+            log: Backend::Memory,
+            data: None,
+            publish_key_file: None,
+            log_level: LogLevel::default(),
+            memory: Memory::default(),
+            source: Vec::new(),
+        }
+    }
+}
+
+/// What the log in memory keeps; see [`MemoryLimits`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Memory {
+    bytes_max: usize,
+    removed_topics_max: usize,
+    keys_max: usize,
+}
+
+impl Default for Memory {
+    fn default() -> Self {
+        let limits = MemoryLimits::default();
+        Self {
+            bytes_max: limits.bytes_max,
+            removed_topics_max: limits.removed_topics_max,
+            keys_max: limits.keys_max,
+        }
+    }
+}
+
+impl From<Memory> for MemoryLimits {
+    fn from(memory: Memory) -> Self {
+        Self {
+            bytes_max: memory.bytes_max,
+            removed_topics_max: memory.removed_topics_max,
+            keys_max: memory.keys_max,
+        }
+    }
+}
+
+/// Where to listen: an IP address and a port, a port alone or `localhost` for loopback.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub(crate) struct Listen(SocketAddr);
+
+impl Listen {
+    pub(crate) fn address(self) -> SocketAddr {
+        self.0
+    }
+
+    /// Whether nobody but programs of this machine can reach it.
+    pub(crate) fn is_loopback(self) -> bool {
+        self.0.ip().to_canonical().is_loopback()
+    }
+}
+
+impl FromStr for Listen {
+    type Err = GeneralError;
+
+    fn from_str(text: &str) -> Result<Self, GeneralError> {
+        if let Ok(address) = text.parse() {
+            return Ok(Self(address));
+        }
+        let port = text.strip_prefix("localhost:").unwrap_or(text);
+        match port.parse() {
+            Ok(port) => Ok(Self(SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), port))),
+            Err(_) => Err(GeneralError::Listen { text: text.into() }),
+        }
+    }
+}
+
+impl fmt::Display for Listen {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// Where the log lives.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub(crate) enum Backend {
+    /// In this process, for as long as it runs.
+    Memory,
+}
+
+impl FromStr for Backend {
+    type Err = GeneralError;
+
+    fn from_str(text: &str) -> Result<Self, GeneralError> {
+        match text {
+            "memory" => Ok(Self::Memory),
+            "disk" => Err(GeneralError::Disk),
+            _ => Err(GeneralError::Backend { text: text.into() }),
+        }
+    }
+}
+
+impl fmt::Display for Backend {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Memory => f.write_str("memory"),
+        }
+    }
+}
+
+/// What is told on standard error: `error`, `warn`, `info`, `debug` or `trace`, also by part of the
+/// program, as in `info,headwater_server=debug`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub(crate) struct LogLevel {
+    text: String,
+    targets: Targets,
+}
+
+impl LogLevel {
+    pub(crate) fn targets(&self) -> Targets {
+        self.targets.clone()
+    }
+}
+
+impl Default for LogLevel {
+    fn default() -> Self {
+        let targets = Targets::new().with_default(tracing::Level::INFO);
+        Self { text: "info".into(), targets }
+    }
+}
+
+impl FromStr for LogLevel {
+    type Err = GeneralError;
+
+    fn from_str(text: &str) -> Result<Self, GeneralError> {
+        match text.parse() {
+            // A bare word that is no level would be taken for a part of the program to show.
+            Ok(targets) if !text.is_empty() && levels(text).all(is_level) => {
+                Ok(Self { text: text.into(), targets })
+            }
+            _ => Err(GeneralError::LogLevel { text: text.into() }),
+        }
+    }
+}
+
+fn levels(text: &str) -> impl Iterator<Item = &str> {
+    text.split(',').map(|part| part.rsplit('=').next().unwrap_or(part))
+}
+
+fn is_level(text: &str) -> bool {
+    ["off", "error", "warn", "info", "debug", "trace"]
+        .iter()
+        .any(|level| level.eq_ignore_ascii_case(text))
+}
+
+impl fmt::Display for LogLevel {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+/// Why a setting cannot be used. The operator has to mend it.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum GeneralError {
+    /// No IP address with a port.
+    #[error(
+        "`{text}` is no address to listen at: give an IP address and a port, such as 127.0.0.1:8080, or 0.0.0.0:8080 for all of this machine's"
+    )]
+    Listen {
+        /// What was given.
+        text: String,
+    },
+    /// A backend of a later version.
+    #[error(
+        "the log on disk comes with the next version of headwater: until then the log is kept in `memory` and does not survive a restart"
+    )]
+    Disk,
+    /// No backend at all.
+    #[error("`{text}` is no place for the log: this version keeps it in `memory`")]
+    Backend {
+        /// What was given.
+        text: String,
+    },
+    /// No level.
+    #[error("`{text}` is no log level: choose error, warn, info, debug or trace")]
+    LogLevel {
+        /// What was given.
+        text: String,
+    },
+}
+
+/// Settings are texts in files: parsed by `FromStr`, written by `Display`.
+macro_rules! text_setting {
+    ($($type:ty),*) => {$(
+        impl TryFrom<String> for $type {
+            type Error = GeneralError;
+
+            fn try_from(text: String) -> Result<Self, GeneralError> {
+                text.parse()
+            }
+        }
+
+        impl From<$type> for String {
+            fn from(setting: $type) -> Self {
+                setting.to_string()
+            }
+        }
+    )*};
+}
+
+text_setting!(Listen, Backend, LogLevel);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_has_a_port_and_needs_no_host() {
+        let listen = |text: &str| text.parse::<Listen>().map(|listen| listen.to_string());
+        assert_eq!(listen("127.0.0.1:8080").unwrap(), "127.0.0.1:8080");
+        assert_eq!(listen("[::1]:0").unwrap(), "[::1]:0");
+        assert_eq!(listen("localhost:81").unwrap(), "127.0.0.1:81");
+        assert_eq!(listen("81").unwrap(), "127.0.0.1:81");
+        for bad in ["", "127.0.0.1", "example.com:80", "localhost", "127.0.0.1:99999", "-1"] {
+            assert!(matches!(listen(bad), Err(GeneralError::Listen { .. })), "{bad}");
+        }
+    }
+
+    #[test]
+    fn loopback_is_what_only_this_machine_reaches() {
+        let loopback = |text: &str| text.parse::<Listen>().unwrap().is_loopback();
+        assert!(loopback("127.0.0.2:1") && loopback("[::1]:1") && loopback("[::ffff:127.0.0.1]:1"));
+        assert!(!loopback("0.0.0.0:1") && !loopback("[::]:1") && !loopback("192.168.0.1:1"));
+    }
+
+    #[test]
+    fn a_level_may_be_one_parts_only() {
+        for good in ["info", "DEBUG", "off", "warn,headwater_server=debug"] {
+            assert_eq!(good.parse::<LogLevel>().unwrap().to_string(), good);
+        }
+        for bad in ["", "loud", "headwater_server", "info,x=loud", "3"] {
+            assert!(bad.parse::<LogLevel>().is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn the_log_on_disk_is_not_here_yet() {
+        assert_eq!("memory".parse(), Ok(Backend::Memory));
+        assert_eq!("disk".parse::<Backend>(), Err(GeneralError::Disk));
+        assert!("redis://x".parse::<Backend>().unwrap_err().to_string().contains("`redis://x`"));
+    }
+}

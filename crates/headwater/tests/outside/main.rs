@@ -1,0 +1,12 @@
+//! The binary from outside: what it says, how it ends, and what arrives over real sockets.
+#![allow(
+    clippy::disallowed_methods,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test: it waits, and fails where it stands"
+)]
+
+mod demo;
+mod serve;
+mod settings;
+mod support;
