@@ -7,6 +7,7 @@
 )]
 
 mod demo;
+mod documents;
 mod serve;
 mod settings;
 mod support;
