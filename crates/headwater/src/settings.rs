@@ -34,8 +34,8 @@ pub(crate) struct Settings {
     origins: BTreeMap<String, Origin>,
 }
 
-/// What there is to read settings from.
-#[derive(Debug, Default)]
+/// What there is to read settings from. It holds secrets, so it has no `Debug`.
+#[derive(Default)]
 pub(crate) struct Given {
     /// The file.
     pub(crate) file: Option<PathBuf>,

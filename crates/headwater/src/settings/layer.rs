@@ -12,8 +12,7 @@ use toml::de::{DeArray, DeTable, DeValue, ValueDeserializer};
 use super::schema;
 use super::{PARTS, SECRET};
 
-/// One setting and its value, as some layer says.
-#[derive(Debug)]
+/// One setting and its value, as some layer says. It may be a secret, so it has no `Debug`.
 pub(super) struct Entry {
     /// Its name, with the tables that it lies in.
     pub(super) path: Vec<String>,
@@ -64,14 +63,14 @@ impl fmt::Display for Problem {
 }
 
 /// Collects what the layers say, and what is wrong with it.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(super) struct Layers {
     pub(super) entries: Vec<Entry>,
     pub(super) problems: Vec<Problem>,
 }
 
 impl Layers {
-    /// Adds a file. Nothing of its text but names gets into the messages: it may hold secrets.
+    /// Adds a file. Messages quote no line of it, which may hold a secret.
     pub(super) fn file(&mut self, path: &Path, text: &str) {
         let origin = |at: usize| {
             let before = text.as_bytes().get(..at).unwrap_or_default();
