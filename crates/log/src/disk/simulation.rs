@@ -32,6 +32,10 @@ struct Content {
     /// Of 1000 operations, so many fail.
     faults: u64,
     full: bool,
+    /// After so many operations the power goes.
+    operations_left: u64,
+    /// What the power cut left.
+    left: Option<Box<Content>>,
     names: BTreeMap<String, usize>,
     /// What a crash leaves of `names`.
     synced_names: BTreeMap<String, usize>,
@@ -52,6 +56,8 @@ impl Disk {
             rng: Rng::with_seed(seed),
             faults: 0,
             full: false,
+            operations_left: u64::MAX,
+            left: None,
             names: BTreeMap::new(),
             synced_names: BTreeMap::new(),
             inodes: Vec::new(),
@@ -63,18 +69,36 @@ impl Disk {
         self.0.lock().unwrap()
     }
 
-    /// The disk after a power cut. Whoever still writes to the old one writes to nothing.
+    /// The disk after a power cut: now, or when it was to be. Whoever still writes to the old one writes
+    /// to nothing.
     fn crash(&self) -> Self {
         let mut content = self.content();
-        let Content { rng, names, synced_names, inodes, .. } = &mut *content;
+        let left = content.left.take();
+        let after = left.unwrap_or_else(|| Box::new(content.cut()));
+        Self(Arc::new(Mutex::new(*after)))
+    }
+}
+
+impl Content {
+    /// One operation is done.
+    fn done(&mut self) {
+        self.operations_left = self.operations_left.saturating_sub(1);
+        if self.operations_left == 0 && self.left.is_none() {
+            self.left = Some(Box::new(self.cut()));
+        }
+    }
+
+    /// What a power cut leaves: any part of what was not synced.
+    fn cut(&mut self) -> Self {
+        let Self { rng, names, synced_names, inodes, .. } = self;
         let mut left = synced_names.clone();
         for (name, inode) in names.iter() {
-            if rng.u64(..2) == 0 {
+            if rng.bool() {
                 left.insert(name.clone(), *inode);
             }
         }
         for name in synced_names.keys() {
-            if !names.contains_key(name) && rng.u64(..2) == 0 {
+            if !names.contains_key(name) && rng.bool() {
                 left.remove(name);
             }
         }
@@ -82,13 +106,13 @@ impl Disk {
             let mut bytes = inode.synced.clone();
             bytes.resize(inode.bytes.len().max(bytes.len()), 0);
             for (at, written) in &inode.pending {
-                match rng.u64(..3) {
+                match rng.u8(..3) {
                     0 => {}
                     1 => put(&mut bytes, *at, written),
                     // Sector by sector.
                     _ => {
                         for (nth, sector) in written.chunks(64).enumerate() {
-                            if rng.u64(..2) == 0 {
+                            if rng.bool() {
                                 put(&mut bytes, at + nth * 64, sector);
                             }
                         }
@@ -97,15 +121,16 @@ impl Disk {
             }
             Inode { synced: bytes.clone(), bytes, pending: Vec::new() }
         });
-        let after = Content {
+        Self {
             inodes: inodes.collect(),
             rng: Rng::with_seed(rng.u64(..)),
             faults: 0,
             full: false,
+            operations_left: u64::MAX,
+            left: None,
             names: left.clone(),
             synced_names: left,
-        };
-        Self(Arc::new(Mutex::new(after)))
+        }
     }
 }
 
@@ -140,6 +165,7 @@ impl Files for Disk {
         let zeros = vec![0; usize::try_from(bytes).unwrap()];
         content.inodes.push(Inode { bytes: zeros, ..Inode::default() });
         content.names.insert(name.to_owned(), inode);
+        content.done();
         Ok(Arc::new(Opened { disk: self.clone(), inode }))
     }
 
@@ -156,6 +182,7 @@ impl Files for Disk {
         }
         let inode = content.names.remove(from).ok_or(io::ErrorKind::NotFound)?;
         content.names.insert(to.to_owned(), inode);
+        content.done();
         Ok(())
     }
 
@@ -173,6 +200,7 @@ impl Files for Disk {
             return Err(fault());
         }
         content.synced_names = content.names.clone();
+        content.done();
         Ok(())
     }
 }
@@ -204,6 +232,7 @@ impl File for Opened {
         let inode = &mut content.inodes[self.inode];
         put(&mut inode.bytes, at, &written);
         inode.pending.push((at, written));
+        content.done();
         if fails { Err(fault()) } else { Ok(()) }
     }
 
@@ -219,6 +248,7 @@ impl File for Opened {
                 put(synced, at, &written);
             }
         }
+        content.done();
         if fails { Err(fault()) } else { Ok(()) }
     }
 
@@ -253,33 +283,39 @@ async fn simulate(seed: u64) {
         let (log, recovery) = opened.unwrap_or_else(|error| panic!("seed {seed}: {error}"));
         check(seed, &log, &recovery, &mut told).await;
         let faults = [0, 0, 5, 30][usize::try_from(rng.u64(..4)).unwrap()];
+        if rng.bool() {
+            disk.content().operations_left = rng.u64(1..150);
+        }
         for _ in 0..rng.u64(..60) {
             {
                 let mut content = disk.content();
                 content.faults = faults;
                 content.full = content.rng.u64(..8) == 0;
             }
-            publish(&mut rng, &log, &mut told).await;
+            publish(&mut rng, &log, &disk, &mut told).await;
         }
         {
             let mut content = disk.content();
             (content.faults, content.full) = (0, false);
         }
         // The hub goes on by itself when the disk does.
-        if rng.u64(..2) == 0 {
+        if rng.bool() && disk.content().left.is_none() {
             let before = told.committed.len();
-            publish(&mut rng, &log, &mut told).await;
-            assert!(told.committed.len() > before, "seed {seed}: it does not recover");
+            publish(&mut rng, &log, &disk, &mut told).await;
+            let cut = disk.content().left.is_some();
+            assert!(cut || told.committed.len() > before, "seed {seed}: it does not recover");
         }
-        if rng.u64(..3) == 0 {
+        if rng.u64(..3) == 0 && disk.content().left.is_none() {
             drop(log);
-        } else {
+            disk.content().operations_left = u64::MAX;
+        }
+        if disk.content().left.is_some() || rng.bool() {
             disk = disk.crash();
         }
     }
 }
 
-async fn publish(rng: &mut Rng, log: &DiskLog, told: &mut Told) {
+async fn publish(rng: &mut Rng, log: &DiskLog, disk: &Disk, told: &mut Told) {
     let data: Vec<String> = (0..rng.u64(..4) + 1)
         .map(|nth| {
             let size = usize::try_from(rng.u64(..200)).unwrap();
@@ -288,7 +324,9 @@ async fn publish(rng: &mut Rng, log: &DiskLog, told: &mut Told) {
         .collect();
     told.published += 1;
     let answers = log.append(data.iter().map(|data| draft(&["t"], data)).collect()).await;
-    for (answer, data) in answers.into_iter().zip(data) {
+    // Nobody hears an answer that comes after the power has gone.
+    let in_time = disk.content().left.is_none();
+    for (answer, data) in answers.into_iter().zip(data).filter(|_| in_time) {
         match answer {
             Appended::Committed(position) => told.committed.push((position, data)),
             Appended::Rejected(_) => told.rejected.push(data),
