@@ -1,5 +1,6 @@
 //! The `exec` source: runs a program, publishes what it prints, and runs it again.
 
+use std::future::Future;
 use std::io;
 use std::pin::pin;
 use std::process::ExitStatus;
@@ -23,6 +24,8 @@ use super::{Publish, Source};
 const LINGER: Duration = Duration::from_secs(10);
 /// How long what a program has left behind may go on printing.
 const DRAIN: Duration = Duration::from_millis(500);
+/// How long it may take to publish what a program printed last.
+const TAKE_MAX: Duration = Duration::from_secs(30);
 /// What is read from a program at a time.
 const PIECE_BYTES: usize = 16 << 10;
 /// The longest line of a program's standard error that the log shows.
@@ -108,8 +111,12 @@ impl<P: Publish> Run<'_, P> {
             Err(error) => return Ended::Failed(RunError::Start(error)),
         };
         let Some((stdout, stderr)) = program.pipes() else { return Ended::Normally };
-        let errors = log_errors(self.source, stderr);
-        let mut output = pin!(async { tokio::join!(self.publish_output(stdout), errors).0 });
+        let errors = async {
+            log_errors(self.source, stderr).await;
+            Ok(())
+        };
+        let published = self.publish_output(stdout);
+        let mut output = pin!(async { tokio::try_join!(published, errors).map(drop) });
         let mut output_ended = false;
         let cause = loop {
             tokio::select! {
@@ -141,7 +148,8 @@ impl<P: Publish> Run<'_, P> {
             result = ended;
         }
         let status = program.collect().await;
-        if !output_ended && let Ok(ended) = timeout(DRAIN, &mut output).await {
+        // Nothing prints any more; what is left in the pipe has only to be taken.
+        if !output_ended && let Some(ended) = last(&mut output, &cause, stopping).await {
             result = ended;
         }
         match (cause, result, status) {
@@ -228,6 +236,18 @@ impl<P: Publish> Run<'_, P> {
         };
         Some(Draft { event, idempotency: None })
     }
+}
+
+/// What becomes of the last output of a program that is gone, if that is known in time.
+async fn last<T>(
+    output: impl Future<Output = T>,
+    cause: &Cause,
+    stopping: &CancellationToken,
+) -> Option<T> {
+    if matches!(cause, Cause::Stopping) {
+        return timeout(DRAIN, output).await.ok();
+    }
+    timeout(TAKE_MAX, stopping.run_until_cancelled(output)).await.ok().flatten()
 }
 
 /// Waits until somebody listens, if that matters.

@@ -14,6 +14,8 @@ use super::{Publish, Source, Sources};
 struct StandIn {
     published: mpsc::UnboundedSender<Draft>,
     listeners: Arc<watch::Sender<usize>>,
+    /// How long it takes to publish.
+    delay: Duration,
 }
 
 impl Publish for StandIn {
@@ -22,6 +24,7 @@ impl Publish for StandIn {
     }
 
     async fn publish(&self, drafts: Vec<Draft>) -> Append {
+        tokio::time::sleep(self.delay).await;
         let committed = Position { epoch: Epoch::new(1), offset: Offset::new(1) };
         let answers = drafts.iter().map(|_| Appended::Committed(committed)).collect();
         // A test that has seen enough no longer listens.
@@ -45,7 +48,8 @@ impl Bench {
     fn new() -> Self {
         let (sender, published) = mpsc::unbounded_channel();
         let listeners = Arc::new(watch::Sender::new(0));
-        let hub = StandIn { published: sender, listeners: Arc::clone(&listeners) };
+        let delay = Duration::ZERO;
+        let hub = StandIn { published: sender, listeners: Arc::clone(&listeners), delay };
         Self { sources: Sources::new(), published, listeners, hub }
     }
 
@@ -114,6 +118,18 @@ async fn events_are_published_while_the_program_runs() {
     bench.sources.stop().await;
 }
 
+#[tokio::test(start_paused = true)]
+async fn nothing_printed_is_lost_however_slowly_it_is_published() {
+    let mut bench = Bench::new();
+    bench.hub.delay = Duration::from_secs(3);
+    let source = Source::parse("exec,interval_ms=3600000:t=seq 10000").unwrap();
+    bench.sources.start(source, bench.hub.clone());
+    for number in 1..=10_000 {
+        assert_eq!(bench.published.recv().await.unwrap().event.data.as_ref(), number.to_string());
+    }
+    bench.sources.stop().await;
+}
+
 #[tokio::test]
 async fn it_runs_again_after_its_retry_and_never_two_at_once() {
     // A folder can be made only once: a second run at the same time would print `twice`.
@@ -144,7 +160,8 @@ async fn a_run_without_retry_waits_for_the_interval() {
 
 #[tokio::test(start_paused = true)]
 async fn a_program_that_fails_is_tried_again_later_and_later() {
-    for script in ["echo run; exit 3", "echo run; kill -9 $$", "echo run; yes 0123456789a"] {
+    let too_large = "echo run; echo 0123456789a; while :; do sleep 1; done";
+    for script in ["echo run; exit 3", "echo run; kill -9 $$", too_large] {
         let mut bench = Bench::script(",interval_ms=10,format=lines,event_bytes_max=10", script);
         bench.published.recv().await.unwrap();
         let first = Instant::now();
