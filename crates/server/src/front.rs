@@ -167,7 +167,8 @@ async fn accept_until(
         };
         match accepted {
             Ok((stream, address)) => {
-                if let Some(admitted) = admit(front, address.ip(), &served, &refused) {
+                if let Some(admitted) = admit(front, address.ip().to_canonical(), &served, &refused)
+                {
                     set_up(&stream, front);
                     let front = front.clone();
                     connections.spawn(async move {

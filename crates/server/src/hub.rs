@@ -124,7 +124,8 @@ impl Hub {
         if self.0.stopping.load(Ordering::Relaxed) {
             return Some("the hub is stopping".to_owned());
         }
-        self.0.trouble.borrow().as_ref().map(ToString::to_string)
+        let tail = self.0.trouble.borrow().as_ref().map(ToString::to_string);
+        tail.or_else(|| self.0.log.trouble())
     }
 
     /// How many subscribers there are.

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Limits {
-    /// Connections at the same time, 20,000 by default. Each costs about 12 KiB when idle, and at most
+    /// Connections at the same time, 20,000 by default. Each costs about 20 KiB when idle, and at most
     /// `2 * header_bytes_max` plus one block of events when busy; under HTTP/2 that much for each of its
     /// `streams_per_connection_max`. The system's limit on open files has to be above it.
     pub connections_max: usize,

@@ -40,14 +40,16 @@ pub(crate) async fn serve(front: Arc<Front>, stream: TcpStream, peer: Peer) {
         service_fn(move |request: Request<Incoming>| {
             let in_flight = wire.begin(request.version() == Version::HTTP_2);
             let (front, wire) = (front.clone(), wire.clone());
-            async move {
+            // Boxed, because the HTTP library keeps room for it as long as the connection lasts.
+            Box::pin(async move {
                 let (answer, place) = route::answer(&front, peer, request, &wire).await;
                 let held = Held { _in_flight: in_flight, _place: place };
                 Ok::<_, Infallible>(answer.map(|body| body.hold(held)))
-            }
+            })
         })
     };
-    let mut connection = pin!(front.http.serve_connection(TokioIo::new(wire.socket()), service));
+    let mut connection =
+        Box::pin(front.http.serve_connection(TokioIo::new(wire.socket()), service));
     let mut stopping = pin!(front.stopping());
     let mut stopped = false;
     let mut timer = Timer::default();

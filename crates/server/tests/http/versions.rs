@@ -8,7 +8,7 @@ use hyper::{Request, Response, body::Incoming};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use tokio::net::TcpStream;
 
-use crate::server::{Server, within};
+use crate::server::{Server, SetUp, within};
 
 #[tokio::test]
 async fn http_1_0_gets_a_stream_without_chunks() {
@@ -122,4 +122,36 @@ async fn http_2_bodies_have_limits_too() {
     assert_eq!(big.status(), 413);
     let good = client.send("POST", "/events/a", &"x".repeat(1000)).await;
     assert_eq!(good.status(), 200);
+}
+
+#[tokio::test]
+async fn a_stream_that_is_not_read_ends_alone() {
+    let mut set_up = SetUp::default();
+    set_up.hub.write_timeout_ms = 300;
+    // Stalled streams are looked for fifteen times as often.
+    set_up.hub.heartbeat_ms = 150;
+    let server = set_up.start().await;
+    let mut client = Http2::connect(&server).await;
+    let mut stalled = client.send("GET", "/events/a", "").await.into_body();
+    let (mut body, mut decoder) =
+        (client.send("GET", "/events/a", "").await.into_body(), Decoder::new());
+    let big = "x".repeat(900_000);
+    for number in 0..5 {
+        let published = client.send("POST", "/events/a", &big).await;
+        assert_eq!(published.status(), 200);
+        let data = next_event(&mut body, &mut decoder).await.unwrap();
+        assert_eq!(data.len(), big.len(), "{number}");
+    }
+    // Longer than the write timeout: the hub has let go of the one that was not read.
+    tokio::time::sleep(std::time::Duration::from_millis(800)).await;
+    let (mut decoder_of_stalled, mut seen) = (Decoder::new(), 0);
+    let ended = within(async {
+        while next_event(&mut stalled, &mut decoder_of_stalled).await.is_some() {
+            seen += 1;
+        }
+    });
+    ended.await;
+    assert!(seen < 5, "{seen}");
+    client.send("POST", "/events/a", "end").await;
+    assert_eq!(next_event(&mut body, &mut decoder).await.as_deref(), Some("end"));
 }
