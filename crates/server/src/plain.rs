@@ -36,7 +36,7 @@ use crate::problem::Problem;
 
 const METHODS: &str = "GET, HEAD, POST, OPTIONS";
 /// How a stream relates to where its subscriber was: `live`, `exact` or `gap`.
-const RESUME: HeaderName = HeaderName::from_static("headwater-resume");
+pub(crate) const RESUME: HeaderName = HeaderName::from_static("headwater-resume");
 
 const NDJSON: &str = "application/x-ndjson";
 const EVENT_STREAM: &str = "text/event-stream";

@@ -28,11 +28,18 @@ pub(crate) async fn answer(
     let mut response = match place_for(front, peer, &request) {
         Ok(taken) => {
             place = taken;
+            // Who only listens is gone when its end of the connection is.
+            if request.method == Method::GET && Address::of(request.uri.path()).is_some() {
+                wire.listen();
+            }
             let answered = dispatch(front, &request, body).await;
             answered.unwrap_or_else(Problem::into_response)
         }
         Err(Refusal { status, detail }) => plain::refuse(&front.hub, &request, status, detail),
     };
+    if response.headers().contains_key(plain::RESUME) {
+        wire.listen();
+    }
     let status = response.status();
     if may_go_on && (status.is_client_error() || status.is_server_error() || peer.refused) {
         wire.leave_unread();

@@ -8,7 +8,7 @@ use std::io;
 use std::net::Shutdown;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
 
 use bytes::{Buf, Bytes};
@@ -51,8 +51,12 @@ struct Traffic {
     head: Option<(Instant, bool)>,
     /// Since when the client takes nothing.
     blocked: Option<Instant>,
-    /// The client has sent all that it will.
-    read_to_end: bool,
+    /// Since when the client has sent all that it will.
+    ended: Option<Instant>,
+    /// What is in flight lasts as long as the client is there.
+    listening: bool,
+    /// Of the HTTP library, from which the client's end is kept.
+    waker: Option<Waker>,
     /// A request was answered before it was read.
     unread: bool,
 }
@@ -85,7 +89,9 @@ impl Wire {
             quiet: Instant::now(),
             head: None,
             blocked: None,
-            read_to_end: false,
+            ended: None,
+            listening: false,
+            waker: None,
             unread: false,
         };
         Arc::new(Self { stream, traffic: Mutex::new(traffic) })
@@ -102,7 +108,15 @@ impl Wire {
         traffic.greeted = true;
         traffic.http2 = http2;
         traffic.head = None;
+        traffic.listening = false;
         InFlight(self.clone())
+    }
+
+    /// The request in flight is one of somebody who listens.
+    pub(crate) fn listen(&self) {
+        let mut traffic = self.traffic();
+        traffic.listening = true;
+        traffic.wake();
     }
 
     /// A request was answered although its body may go on.
@@ -117,7 +131,7 @@ impl Wire {
             return Some((since + patience.write, Expiry::Stalled));
         }
         if traffic.in_flight > 0 {
-            return None;
+            return traffic.ended.map(|since| (since + LINGER_MAX, Expiry::Idle));
         }
         match traffic.head {
             // Under HTTP/2 bytes that are no request keep the connection: settings, pings.
@@ -170,7 +184,7 @@ impl Wire {
 
     fn has_unread(&self) -> bool {
         let traffic = self.traffic();
-        traffic.unread && !traffic.read_to_end
+        traffic.unread && traffic.ended.is_none()
     }
 
     fn shut(&self) {
@@ -184,7 +198,7 @@ impl Wire {
     fn note_read(&self, bytes: &[u8]) {
         let mut traffic = self.traffic();
         if bytes.is_empty() {
-            traffic.read_to_end = true;
+            traffic.ended = Some(Instant::now());
         } else if traffic.in_flight == 0 {
             if !traffic.greeted && traffic.head.is_none() {
                 traffic.http2 = bytes.starts_with(b"PRI ");
@@ -205,9 +219,24 @@ impl Wire {
     }
 }
 
-/// How much and how long is read from a client that was answered before its end.
+impl Traffic {
+    /// Whether the HTTP library may know that the client has sent all that it will. It would drop what is
+    /// in flight, which a publisher that has said everything still wants to have answered.
+    fn shows_end(&self) -> bool {
+        self.in_flight == 0 || self.listening || self.http2
+    }
+
+    fn wake(&mut self) {
+        if let Some(waker) = self.waker.take() {
+            waker.wake();
+        }
+    }
+}
+
+/// How much and how long is read from a client that was answered before its end; and how long a client
+/// that has sent all that it will waits for its answer.
 const LINGER_BYTES_MAX: usize = 16 << 20;
-const LINGER_MAX: Duration = Duration::from_secs(1);
+const LINGER_MAX: Duration = Duration::from_secs(2);
 const LINGER_READ_BYTES: usize = 16 << 10;
 
 impl Drop for InFlight {
@@ -216,6 +245,7 @@ impl Drop for InFlight {
         traffic.in_flight -= 1;
         if traffic.in_flight == 0 {
             traffic.quiet = Instant::now();
+            traffic.wake();
         }
     }
 }
@@ -226,6 +256,9 @@ impl AsyncRead for Socket {
         cx: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
+        if self.wire.traffic().ended.is_some() {
+            return self.poll_end(cx);
+        }
         let before = buffer.filled().len();
         loop {
             ready!(self.wire.stream.poll_read_ready(cx))?;
@@ -235,12 +268,23 @@ impl AsyncRead for Socket {
                 Err(error) => return Poll::Ready(Err(error)),
             }
         }
-        self.wire.note_read(buffer.filled().get(before..).unwrap_or_default());
-        Poll::Ready(Ok(()))
+        let read = buffer.filled().get(before..).unwrap_or_default();
+        self.wire.note_read(read);
+        if read.is_empty() { self.poll_end(cx) } else { Poll::Ready(Ok(())) }
     }
 }
 
 impl Socket {
+    /// Shows the client's end as soon as it may be known.
+    fn poll_end(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let mut traffic = self.wire.traffic();
+        if traffic.shows_end() {
+            return Poll::Ready(Ok(()));
+        }
+        traffic.waker = Some(cx.waker().clone());
+        Poll::Pending
+    }
+
     /// Writes what `write` tries to, as soon as the socket takes something.
     fn poll_try(
         &self,

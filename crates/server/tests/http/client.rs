@@ -45,6 +45,11 @@ impl Connection {
         within(self.stream.write_all(bytes)).await.is_ok()
     }
 
+    /// Says that nothing more will be sent.
+    pub(crate) async fn end(&mut self) {
+        within(self.stream.shutdown()).await.unwrap();
+    }
+
     /// Reads more; false at the end.
     async fn more(&mut self) -> bool {
         within(self.stream.read_buf(&mut self.read)).await.is_ok_and(|count| count > 0)

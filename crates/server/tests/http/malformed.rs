@@ -148,3 +148,25 @@ async fn a_byte_now_and_then_is_not_enough() {
     let kept = server.get("/events/a?since=all&wait=0", "accept: application/json\r\n").await;
     assert_eq!(kept.json()["events"], serde_json::json!([]));
 }
+
+#[tokio::test]
+async fn who_has_said_everything_is_answered() {
+    let server = Server::start().await;
+    let mut connection = server.connect().await;
+    connection.write(&post("/events/a", "", "x")).await;
+    connection.end().await;
+    assert_eq!(connection.answer().await.status, 200);
+    assert_eq!(connection.rest().await, b"");
+    let mut connection = server.connect().await;
+    let stream = "content-type: text/event-stream\r\n";
+    connection.write(&post("/events/a", stream, "data: y\n\n")).await;
+    connection.end().await;
+    assert!(connection.answer().await.lines()[0]["id"].is_string());
+    // Half a request is no request, and nobody waits for the other half.
+    let mut connection = server.connect().await;
+    connection
+        .write(b"POST /events/a HTTP/1.1\r\nhost: localhost\r\ncontent-length: 5\r\n\r\nab")
+        .await;
+    connection.end().await;
+    assert_eq!(connection.rest().await, b"");
+}
