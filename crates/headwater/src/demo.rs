@@ -34,6 +34,7 @@ pub(crate) async fn run(args: Args, log_level: Option<String>) -> Result<(), Fai
     let mut given = Given::without_file();
     given.flag("--listen", "listen", args.listen);
     given.flag("--log-level", "log_level", log_level);
+    given.flag("demo", "log", Some("memory"));
     let mut settings = Settings::load(&given).map_err(Failure::usage)?;
     if !settings.general.listen.is_loopback() {
         return Err(Failure::usage(anyhow!(

@@ -3,11 +3,11 @@
 use std::future::Future;
 use std::io::{self, ErrorKind, IsTerminal, Write};
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Context, anyhow};
-use headwater_log::{Append, Draft, Epoch, IdKey, MemoryLog, Millis, Topic};
+use headwater_log::{Append, DiskLog, Draft, Epoch, IdKey, Log, MemoryLog, Millis, Topic};
 use headwater_server::Hub;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::net::TcpListener;
@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::failure::Failure;
 use crate::logging;
-use crate::settings::{Given, Listen, Settings};
+use crate::settings::{Backend, DATA, General, Given, Listen, Settings};
 use crate::signals::Signals;
 use crate::source::{Publish, Sources};
 
@@ -32,11 +32,11 @@ pub(crate) struct Args {
     #[arg(long, value_name = "A")]
     listen: Option<String>,
 
-    /// Where the log lives [default: memory]
+    /// Where the log lives: disk or memory [default: disk]
     #[arg(long, value_name = "LOG")]
     log: Option<String>,
 
-    /// The directory of a log on disk, which comes with the next version
+    /// The directory of a log on disk [default: ./headwater-data]
     #[arg(long, value_name = "DIR")]
     data: Option<String>,
 
@@ -102,8 +102,8 @@ pub(crate) async fn serve(plan: Plan) -> Result<(), Failure> {
     let listener = bind(general.listen).await?;
     let address = listener.local_addr().context("cannot tell the address")?;
 
-    let log = MemoryLog::new(random_epoch()?, random_id_key()?, general.memory.into());
-    let hub = Hub::start(Arc::new(log), &hub_config).context("cannot start the hub's threads")?;
+    let log = open_log(&general)?;
+    let hub = Hub::start(log, &hub_config).context("cannot start the hub's threads")?;
     let mut sources = Sources::new();
     for source in general.source {
         sources.start(source, hub.clone());
@@ -195,14 +195,38 @@ fn raise_files_limit(connections_max: usize) {
     }
 }
 
-fn random_epoch() -> anyhow::Result<Epoch> {
-    Ok(Epoch::new(getrandom::u32().map_err(no_randomness)?))
+/// Opens the log; says what was found on disk.
+fn open_log(general: &General) -> Result<Arc<dyn Log>, Failure> {
+    match general.log {
+        Backend::Memory => {
+            let epoch = Epoch::new(getrandom::u32().map_err(no_randomness)?);
+            let key = IdKey::new(random_id_key()?);
+            let log = MemoryLog::new(epoch, key, general.memory.into());
+            Ok(Arc::new(log))
+        }
+        Backend::Disk => {
+            let data = general.data.as_deref().unwrap_or(Path::new(DATA));
+            // Epochs and nonces have to differ, not to be secret.
+            let mut numbers = fastrand::Rng::with_seed(getrandom::u64().map_err(no_randomness)?);
+            let random = Box::new(move || numbers.u64(..));
+            let opened = DiskLog::open(data, general.disk.into(), random_id_key()?, random);
+            let (log, recovery) = opened.map_err(|error| anyhow!(error))?;
+            let sound = recovery.damaged.is_empty() && recovery.missing.is_empty();
+            if sound {
+                tracing::info!("the log in {} has {recovery}", data.display());
+            } else {
+                tracing::error!("the log in {} has {recovery}", data.display());
+            }
+            Ok(Arc::new(log))
+        }
+    }
 }
 
-fn random_id_key() -> anyhow::Result<IdKey> {
+/// The key of the ids, which nobody is to guess.
+fn random_id_key() -> anyhow::Result<[u8; 16]> {
     let mut key = [0; 16];
     getrandom::fill(&mut key).map_err(no_randomness)?;
-    Ok(IdKey::new(key))
+    Ok(key)
 }
 
 fn no_randomness(error: getrandom::Error) -> anyhow::Error {

@@ -19,7 +19,8 @@ use toml::de::ValueDeserializer;
 
 use self::layer::{Layers, Origin, Problem};
 
-pub(crate) use self::general::{General, Listen, LogLevel};
+use self::general::Disk;
+pub(crate) use self::general::{Backend, DATA, General, Listen, LogLevel};
 
 /// Everything that an operator may set. In a file the three parts are one: their names differ.
 #[derive(Debug)]
@@ -157,9 +158,16 @@ const PARTS: [Part; 3] = [Part::of::<General>(), Part::of::<HubConfig>(), Part::
 /// The setting whose value no message shows.
 const SECRET: &str = "publish_key";
 
-/// Numbers that mean something when they are 0: as many as there are cores, or none at all.
-const MAY_BE_ZERO: [&str; 4] =
-    ["shards", "limits.patterns_max", "memory.removed_topics_max", "memory.keys_max"];
+/// Numbers that mean something when they are 0: as many as there are cores, none at all, or no limit.
+const MAY_BE_ZERO: [&str; 7] = [
+    "shards",
+    "limits.patterns_max",
+    "memory.removed_topics_max",
+    "memory.keys_max",
+    "disk.bytes_max",
+    "disk.age_max_hours",
+    "disk.removed_topics_max",
+];
 
 const DAY_MS: i64 = 24 * 60 * 60 * 1000;
 
@@ -193,10 +201,17 @@ impl Settings {
     /// What is wrong with settings that are right each for itself.
     fn validate(&self) -> Vec<Problem> {
         let mut problems = Vec::new();
-        if self.general.data.is_some() {
-            let what = "a data directory is of use only to the log on disk, which comes with the \
-                        next version of headwater: leave it out until then";
+        if self.general.data.is_some() && self.general.log != Backend::Disk {
+            let what = "a data directory is of use only to a log on disk: leave it out, or set \
+                        log = \"disk\"";
             problems.push(self.problem("data", what.to_owned()));
+        }
+        if !self.general.disk.has_segments() {
+            let what = format!(
+                "disk.segment_bytes is from {} (1 MiB) to 1 GiB: a segment holds the largest event",
+                Disk::SEGMENT_BYTES_MIN
+            );
+            problems.push(self.problem("disk.segment_bytes", what));
         }
         let listen = self.general.listen;
         if !listen.is_loopback() && self.http.publish_key.is_none() && !self.general.insecure {

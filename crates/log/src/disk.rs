@@ -105,18 +105,21 @@ pub enum OpenError {
     },
 }
 
-/// Random numbers: of the epoch, the key of the ids if there is none yet, and the segments' nonces.
+/// Random numbers, of the epoch and the segments' nonces: they have to differ from opening to opening,
+/// and need not be secret.
 pub type Random = Box<dyn FnMut() -> u64 + Send>;
 
 impl DiskLog {
     /// Opens the log in a directory, or makes one. Reads the head of each segment, and the whole of the
-    /// last one if it was not closed; says what it found.
+    /// last one if it was not closed; says what it found. `id_key` is for a log that has none yet: 16
+    /// bytes that nobody can guess.
     ///
     /// # Errors
     /// If the directory cannot be used, is in use, or is of another version.
     pub fn open(
         path: &Path,
         options: DiskOptions,
+        id_key: [u8; 16],
         random: Random,
     ) -> Result<(Self, Recovery), OpenError> {
         let failed = |source| OpenError::Io { path: path.to_owned(), source };
@@ -136,7 +139,7 @@ impl DiskLog {
         }
         let files = Arc::new(Directory::new(path));
         match recovery::check_format(&*files).map_err(failed)? {
-            Ok(()) => Self::open_files(files, options, random, Some(lock)).map_err(failed),
+            Ok(()) => Self::open_files(files, options, id_key, random, Some(lock)).map_err(failed),
             Err(found) => Err(OpenError::Format { path: path.to_owned(), found }),
         }
     }
@@ -144,13 +147,11 @@ impl DiskLog {
     fn open_files(
         files: Arc<dyn Files>,
         options: DiskOptions,
+        id_key: [u8; 16],
         mut random: Random,
         lock: Option<fs::File>,
     ) -> io::Result<(Self, Recovery)> {
-        let mut fresh = [0; 16];
-        fresh.split_at_mut(8).0.copy_from_slice(&random().to_le_bytes());
-        fresh.split_at_mut(8).1.copy_from_slice(&random().to_le_bytes());
-        let id_key = IdKey::new(recovery::id_key(&*files, fresh)?);
+        let id_key = IdKey::new(recovery::id_key(&*files, id_key)?);
         let mut epochs = Epochs::open(&*files)?;
         let found = recovery::open(&*files, &epochs)?;
         let [e0, e1, e2, e3, ..] = random().to_le_bytes();
@@ -192,12 +193,6 @@ impl DiskLog {
         let handle =
             Handle { shared, requests: Some(requests), waiting, writer: Some(writer), _lock: lock };
         Ok((Self(Arc::new(handle)), found.report))
-    }
-
-    /// Why the log takes nothing now, if it does not.
-    #[must_use]
-    pub fn trouble(&self) -> watch::Receiver<Option<String>> {
-        self.0.shared.trouble.subscribe()
     }
 
     /// Runs what touches files where blocking is allowed.
@@ -304,6 +299,10 @@ impl Log for DiskLog {
 
     fn id_key(&self) -> &IdKey {
         &self.0.shared.id_key
+    }
+
+    fn trouble(&self) -> Option<String> {
+        self.0.shared.trouble.borrow().clone()
     }
 }
 

@@ -50,6 +50,11 @@ pub trait Log: Send + Sync + 'static {
 
     /// The key of the ids, kept with the log.
     fn id_key(&self) -> &IdKey;
+
+    /// Why the log takes nothing now, if it does not.
+    fn trouble(&self) -> Option<String> {
+        None
+    }
 }
 
 /// The answers to one [`Log::append`], a draft each.

@@ -15,6 +15,8 @@ use headwater_log::{
 };
 use tempfile::TempDir;
 
+const KEY: [u8; 16] = [7; 16];
+
 static SEED: AtomicU64 = AtomicU64::new(1);
 
 fn random() -> Random {
@@ -29,7 +31,7 @@ fn small() -> DiskOptions {
 }
 
 fn open(path: &Path, options: DiskOptions) -> (DiskLog, Recovery) {
-    DiskLog::open(path, options, random()).unwrap()
+    DiskLog::open(path, options, KEY, random()).unwrap()
 }
 
 fn make(keep: Keep) -> Arc<dyn Log> {
@@ -306,11 +308,11 @@ async fn ids_keys_and_order_outlive_the_process() {
 async fn a_directory_is_one_process_at_a_time_and_one_version() {
     let directory = TempDir::new().unwrap();
     let (log, _) = open(directory.path(), small());
-    let again = DiskLog::open(directory.path(), small(), random()).map(|_| ());
+    let again = DiskLog::open(directory.path(), small(), KEY, random()).map(|_| ());
     assert!(matches!(again, Err(OpenError::Locked { .. })));
     drop(log);
     fs::write(directory.path().join("format"), "headwater log, version 2\n").unwrap();
-    let again = DiskLog::open(directory.path(), small(), random()).map(|_| ());
+    let again = DiskLog::open(directory.path(), small(), KEY, random()).map(|_| ());
     assert!(matches!(again, Err(OpenError::Format { found, .. }) if found.ends_with("version 2")));
 }
 

@@ -4,8 +4,9 @@ use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::str::FromStr;
+use std::time::Duration;
 
-use headwater_log::MemoryLimits;
+use headwater_log::{DiskOptions, Durability, MemoryLimits};
 use serde::{Deserialize, Serialize};
 use tracing_subscriber::filter::Targets;
 
@@ -19,11 +20,12 @@ pub(crate) struct General {
     /// Listen beyond loopback although anybody may publish.
     pub(crate) insecure: bool,
     pub(crate) log: Backend,
-    /// Where a log on disk lives.
+    /// Where a log on disk lives; [`DATA`] by default.
     pub(crate) data: Option<PathBuf>,
     /// A file whose only content is the publish key.
     pub(crate) publish_key_file: Option<PathBuf>,
     pub(crate) log_level: LogLevel,
+    pub(crate) disk: Disk,
     pub(crate) memory: Memory,
     pub(crate) source: Vec<Source>,
 }
@@ -33,13 +35,86 @@ impl Default for General {
         Self {
             listen: Listen(SocketAddr::from((Ipv4Addr::LOCALHOST, 8080))),
             insecure: false,
-            log: Backend::Memory,
+            log: Backend::Disk,
             data: None,
             publish_key_file: None,
             log_level: LogLevel::default(),
+            disk: Disk::default(),
             memory: Memory::default(),
             source: Vec::new(),
         }
+    }
+}
+
+/// Where a log on disk lives if nothing else is said.
+pub(crate) const DATA: &str = "./headwater-data";
+
+/// How the log on disk is kept; see [`DiskOptions`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Disk {
+    durability: When,
+    sync_interval_ms: u64,
+    segment_bytes: u32,
+    bytes_max: u64,
+    age_max_hours: u64,
+    removed_topics_max: usize,
+    queue_max: usize,
+}
+
+/// When an event counts as published; see [`Durability`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum When {
+    Always,
+    Interval,
+    Os,
+}
+
+impl Default for Disk {
+    fn default() -> Self {
+        let DiskOptions { segment_bytes, removed_topics_max, queue_max, .. } =
+            DiskOptions::default();
+        Self {
+            durability: When::Always,
+            sync_interval_ms: 1_000,
+            segment_bytes,
+            bytes_max: 10 << 30,
+            age_max_hours: 0,
+            removed_topics_max,
+            queue_max,
+        }
+    }
+}
+
+impl From<Disk> for DiskOptions {
+    fn from(disk: Disk) -> Self {
+        let hours = |hours: u64| Duration::from_secs(hours.saturating_mul(3600));
+        Self {
+            durability: match disk.durability {
+                When::Always => Durability::Always,
+                When::Interval => {
+                    Durability::Interval(Duration::from_millis(disk.sync_interval_ms))
+                }
+                When::Os => Durability::Os,
+            },
+            segment_bytes: disk.segment_bytes,
+            bytes_max: Some(disk.bytes_max).filter(|&bytes| bytes > 0),
+            age_max: Some(disk.age_max_hours).filter(|&age| age > 0).map(hours),
+            removed_topics_max: disk.removed_topics_max,
+            queue_max: disk.queue_max,
+        }
+    }
+}
+
+impl Disk {
+    /// A segment holds the largest event, and a place in it is 32 bits.
+    pub(crate) const SEGMENT_BYTES_MIN: u32 = 1 << 20;
+    const SEGMENT_BYTES_MAX: u32 = 1 << 30;
+
+    /// Whether segments have a size that can be.
+    pub(crate) fn has_segments(&self) -> bool {
+        (Self::SEGMENT_BYTES_MIN..=Self::SEGMENT_BYTES_MAX).contains(&self.segment_bytes)
     }
 }
 
@@ -114,6 +189,8 @@ impl fmt::Display for Listen {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub(crate) enum Backend {
+    /// In a directory, for as long as retention says.
+    Disk,
     /// In this process, for as long as it runs.
     Memory,
 }
@@ -124,7 +201,7 @@ impl FromStr for Backend {
     fn from_str(text: &str) -> Result<Self, GeneralError> {
         match text {
             "memory" => Ok(Self::Memory),
-            "disk" => Err(GeneralError::Disk),
+            "disk" => Ok(Self::Disk),
             _ => Err(GeneralError::Backend { text: text.into() }),
         }
     }
@@ -133,6 +210,7 @@ impl FromStr for Backend {
 impl fmt::Display for Backend {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::Disk => f.write_str("disk"),
             Self::Memory => f.write_str("memory"),
         }
     }
@@ -201,13 +279,8 @@ pub(crate) enum GeneralError {
         /// What was given.
         text: String,
     },
-    /// A backend of a later version.
-    #[error(
-        "the log on disk comes with the next version of headwater: until then the log is kept in `memory` and does not survive a restart"
-    )]
-    Disk,
     /// No backend at all.
-    #[error("`{text}` is no place for the log: this version keeps it in `memory`")]
+    #[error("`{text}` is no place for the log: this version keeps it on `disk` or in `memory`")]
     Backend {
         /// What was given.
         text: String,
@@ -275,9 +348,9 @@ mod tests {
     }
 
     #[test]
-    fn the_log_on_disk_is_not_here_yet() {
+    fn the_log_is_on_disk_or_in_memory() {
+        assert_eq!("disk".parse(), Ok(Backend::Disk));
         assert_eq!("memory".parse(), Ok(Backend::Memory));
-        assert_eq!("disk".parse::<Backend>(), Err(GeneralError::Disk));
         assert!("redis://x".parse::<Backend>().unwrap_err().to_string().contains("`redis://x`"));
     }
 }

@@ -89,8 +89,16 @@ fn an_error_names_the_place_and_the_remedy() {
         ("reconnect_ms = 0", "headwater.toml:1: reconnect_ms has to be more than 0"),
         ("heartbeat_ms = 86400001", "headwater.toml:1: heartbeat_ms is at most a day"),
         ("listen = \"here\"", "headwater.toml:1: listen: `here` is no address"),
-        ("log = \"disk\"", "headwater.toml:1: log: the log on disk comes with the next version"),
-        ("data = \"d\"", "headwater.toml:1: a data directory is of use only to the log on disk"),
+        ("log = \"paper\"", "headwater.toml:1: log: `paper` is no place for the log"),
+        (
+            "log = \"memory\"\ndata = \"d\"",
+            "headwater.toml:2: a data directory is of use only to a log on disk",
+        ),
+        ("disk.segment_bytes = 1", "headwater.toml:1: disk.segment_bytes is from 1048576 (1 MiB)"),
+        (
+            "disk.durability = \"never\"",
+            "headwater.toml:1: disk.durability: unknown variant `never`",
+        ),
         ("log_level = \"loud\"", "choose error, warn, info, debug or trace"),
         ("cors_origins = [\"x\"]", "headwater.toml:1: cors_origins: `x` is not an origin"),
         (

@@ -42,8 +42,11 @@ fn wrong_settings_end_with_64_and_say_what_to_do() {
             &["serve", "--listen", "192.0.2.1:0", "--insecure"],
             "192.0.2.1 is no address of this machine",
         ),
-        (&["serve", "--log", "disk"], "--log: the log on disk comes with the next version"),
-        (&["serve", "--data", "d"], "--data: a data directory is of use only to the log on disk"),
+        (&["serve", "--log", "paper"], "--log: `paper` is no place for the log"),
+        (
+            &["serve", "--log", "memory", "--data", "d"],
+            "--data: a data directory is of use only to a log on disk",
+        ),
         (&["serve", "--source", "exec:time"], "--source: a source is written KIND:TOPIC=COMMAND"),
         (&["serve", "--log-level", "loud"], "--log-level: `loud` is no log level"),
         (&["demo", "--listen", "0.0.0.0:0", "--log-level", "error"], "--listen: "),

@@ -279,7 +279,7 @@ async fn simulate(seed: u64) {
         let options = DiskOptions { segment_bytes: 2048, ..DiskOptions::default() };
         let mut numbers = Rng::with_seed(seed ^ (u64::from(opening) << 32));
         let random = Box::new(move || numbers.u64(..));
-        let opened = DiskLog::open_files(Arc::new(disk.clone()), options, random, None);
+        let opened = DiskLog::open_files(Arc::new(disk.clone()), options, [7; 16], random, None);
         let (log, recovery) = opened.unwrap_or_else(|error| panic!("seed {seed}: {error}"));
         check(seed, &log, &recovery, &mut told).await;
         let faults = [0, 0, 5, 30][usize::try_from(rng.u64(..4)).unwrap()];
