@@ -195,12 +195,21 @@ impl Hub {
         base + fastrand::u64(0..=base.saturating_mul(WIDE_SPREAD))
     }
 
-    /// Ends every stream with its last block. Returns when all shards have, or after `limit`.
+    /// Ends every stream with its last block, after what was published before. Returns when all shards
+    /// have, or after `limit`.
     pub async fn stop(&self, limit: Duration) {
         self.0.stopping.store(true, Ordering::Relaxed);
         let spread = self.0.config.reconnect_ms.saturating_mul(WIDE_SPREAD);
-        let all = self.0.shards.iter().map(|shard| shard.stop(spread));
-        let _ = tokio::time::timeout(limit, futures_util::future::join_all(all)).await;
+        let end = async {
+            let tail = self.0.log.bounds().tail.offset;
+            // If the log's tail cannot be read, there is nothing to wait for.
+            let _ = self.0.seen.clone().wait_for(|seen| seen.through().offset >= tail).await;
+            let all = self.0.shards.iter().map(|shard| shard.stop(spread));
+            futures_util::future::join_all(all).await;
+        };
+        if tokio::time::timeout(limit, end).await.is_err() {
+            tracing::warn!("not every stream could be ended in time");
+        }
     }
 
     /// How the hub is set up.

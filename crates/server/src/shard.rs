@@ -180,6 +180,9 @@ impl Worker {
                 self.shard.handle_page(now, ticket, page, &mut self.slots);
             }
             Command::Stop { spread_ms, done } => {
+                // What is in the log by now still goes out to those who keep up.
+                let snapshot = self.seen.borrow_and_update().clone();
+                self.shard.turn(now, &snapshot, &mut self.slots);
                 let retry_ms = || fastrand::u64(spread_ms / 8..=spread_ms);
                 self.shard.stop(retry_ms, &mut self.slots);
                 self.carry_out();
@@ -187,7 +190,7 @@ impl Worker {
                 self.commands.close();
                 while let Ok(command) = self.commands.try_recv() {
                     if let Command::Subscribe(arrival) = command {
-                        arrival.slot.end(headwater_hub::Close::Stopping);
+                        arrival.slot.end();
                     }
                 }
                 let _ = done.send(());
@@ -204,7 +207,7 @@ impl Worker {
         while let Some((key, reason)) = self.shard.poll_close() {
             tracing::debug!(?reason, "a subscription ended");
             if let Some(slot) = self.slots.0.remove(&key) {
-                slot.end(reason);
+                slot.end();
             }
         }
         self.subscribers.store(self.shard.len(), Ordering::Relaxed);

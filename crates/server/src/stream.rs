@@ -1,15 +1,14 @@
 //! A subscription as its connection sees it: a stream of blocks, fed by a shard.
 
-use std::future::Future;
 use std::pin::Pin;
 use std::sync::Mutex;
 use std::sync::{Arc, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 
 use futures_util::Stream;
-use headwater_hub::{Accepted, Block, Close, Key, Resume};
+use headwater_hub::{Accepted, Block, BlockKind, Key, Resume};
 use headwater_log::Position;
-use tokio::sync::{Notify, watch};
+use tokio::sync::watch;
 
 use crate::hub::Seat;
 use crate::shard::{Command, Inbox};
@@ -34,7 +33,6 @@ pub(crate) type Listening = Vec<watch::Sender<usize>>;
 #[derive(Default)]
 pub(crate) struct Slot {
     state: Mutex<State>,
-    killed: Notify,
 }
 
 #[derive(Default)]
@@ -76,13 +74,6 @@ impl EventStream {
     #[must_use]
     pub fn position(&self) -> Position {
         self.position
-    }
-
-    /// Is over when the hub wants the connection closed although it does not ask for blocks: the
-    /// subscriber took nothing for the write timeout.
-    pub fn killed(&self) -> impl Future<Output = ()> + Send + use<> {
-        let slot = self.slot.clone();
-        async move { slot.killed.notified().await }
     }
 }
 
@@ -156,6 +147,11 @@ impl Slot {
                 waker.wake();
                 Accepted::Bytes(block.bytes.len())
             }
+            // The stream ends with this one: it costs nothing to hold, and nothing follows it.
+            None if block.kind == BlockKind::End && state.block.is_none() => {
+                state.block = Some(block.clone());
+                Accepted::Bytes(block.bytes.len())
+            }
             None => {
                 state.wanted = true;
                 Accepted::Bytes(0)
@@ -164,16 +160,13 @@ impl Slot {
     }
 
     /// Ends the stream after what it holds.
-    pub(crate) fn end(&self, reason: Close) {
+    pub(crate) fn end(&self) {
         let mut state = self.state();
         state.ended = true;
         let waker = state.waker.take();
         drop(state);
         if let Some(waker) = waker {
             waker.wake();
-        }
-        if reason == Close::Stalled {
-            self.killed.notify_one();
         }
     }
 }

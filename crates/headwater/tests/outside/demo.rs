@@ -4,7 +4,8 @@ use crate::support::Place;
 
 #[test]
 fn it_serves_its_pages_and_their_sources() {
-    let hub = Place::new().start(&["demo"], &[]);
+    let place = Place::new();
+    let hub = place.start(&["demo"], &[]);
     let html = include_str!("../../assets/index.html");
     let css = include_str!("../../assets/style.css");
     let js = include_str!("../../assets/demo.js");
@@ -21,6 +22,7 @@ fn it_serves_its_pages_and_their_sources() {
         let head = head.to_lowercase();
         assert!(head.starts_with("http/1.1 200 "), "{path}: {head}");
         assert!(head.contains(&format!("\r\ncontent-type: {content_type}")), "{path}: {head}");
+        assert!(head.contains("\r\ncontent-security-policy: default-src 'self'\r\n"), "{head}");
         assert!(body == text, "{path} is another text");
     }
     assert!(hub.get("/source/").0.starts_with("HTTP/1.1 404 "));
@@ -29,7 +31,8 @@ fn it_serves_its_pages_and_their_sources() {
 
 #[test]
 fn its_clock_ticks_for_those_who_listen() {
-    let hub = Place::new().start(&["demo"], &[]);
+    let place = Place::new();
+    let hub = place.start(&["demo"], &[]);
     let mut subscriber = hub.subscribe("/events/time");
     let time = subscriber.sees("data: 2");
     assert!(time.len() == 19 && time.ends_with('Z'), "{time:?}");

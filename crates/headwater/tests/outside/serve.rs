@@ -11,12 +11,45 @@ const KEY: &str = "correct-horse-battery-staple";
 #[test]
 fn what_is_published_arrives_at_once() {
     let place = Place::new();
-    let hub = place.start(&["serve"], &[]);
+    let hub = place.start(&["serve", "--log", "memory"], &[]);
     let mut subscriber = hub.subscribe("/events/news");
     assert_eq!(hub.publish("/events/news", "", "hello"), 200);
     assert_eq!(subscriber.sees("data: hello"), "");
     hub.stop();
     assert_eq!(std::fs::read_dir(place.path()).unwrap().count(), 0, "nothing is left behind");
+}
+
+#[test]
+fn what_was_published_is_there_after_a_kill() {
+    let place = Place::new();
+    let mut subscribers = Vec::new();
+    for round in 0..3 {
+        let mut hub = place.start(&["serve"], &[]);
+        let mut subscriber = hub.subscribe("/events/news?since=all");
+        for earlier in 0..round {
+            subscriber.sees(&format!("data: {earlier}"));
+        }
+        assert_eq!(hub.publish("/events/news", "", &round.to_string()), 200);
+        subscriber.sees(&format!("data: {round}"));
+        hub.signal(Signal::KILL);
+        hub.ended();
+        subscribers.push(subscriber);
+    }
+    let mut hub = place.start(&["serve"], &[]);
+    hub.logs("the log in ./headwater-data has 3 events in 3 segments");
+    let (code, _, error) = place.run(&["serve", "--listen", "127.0.0.1:0"], &[]);
+    assert!(code == 1 && error.contains("is used by another process"), "{error}");
+    hub.signal(Signal::TERM);
+    assert_eq!(hub.ended().code(), Some(0));
+}
+
+#[test]
+fn a_directory_that_cannot_be_written_is_told() {
+    let place = Place::new().with("file", "");
+    let arguments = ["serve", "--listen", "127.0.0.1:0", "--data", "file"];
+    let (code, out, error) = place.run(&arguments, &[]);
+    assert_eq!((code, out.as_str()), (1, ""));
+    assert!(error.contains("the log in file cannot be opened: "), "{error}");
 }
 
 #[test]
@@ -34,7 +67,8 @@ fn an_address_in_use_is_told_with_a_remedy() {
 #[test]
 fn stopping_ends_streams_cleanly_and_in_time() {
     for signal in [Signal::TERM, Signal::INT] {
-        let mut hub = Place::new().start(&["serve"], &[]);
+        let place = Place::new();
+        let mut hub = place.start(&["serve"], &[]);
         let mut subscriber = hub.subscribe("/events/news");
         hub.publish("/events/news", "", "hello");
         subscriber.sees("data: hello");
@@ -84,7 +118,8 @@ fn the_publish_key_is_asked_for_and_told_to_nobody() {
 #[test]
 fn a_classic_php_script_is_a_source_without_a_change() {
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/../../examples/php-clock/clock.php");
-    let hub = Place::new().start(&["serve", "--source", &format!("exec:time=php '{script}'")], &[]);
+    let place = Place::new();
+    let hub = place.start(&["serve", "--source", &format!("exec:time=php '{script}'")], &[]);
     let mut subscriber = hub.subscribe("/events/time?since=all");
     let data = subscriber.sees("data: ");
     assert!(data.contains(':'), "a time of day: {data:?}");
@@ -93,8 +128,8 @@ fn a_classic_php_script_is_a_source_without_a_change() {
 
 #[test]
 fn a_program_that_fails_is_reported_and_what_it_complains_of_is_logged() {
-    let hub =
-        Place::new().start(&["serve", "--source", "exec:t=sh -c 'echo alas >&2; exit 3'"], &[]);
+    let place = Place::new();
+    let hub = place.start(&["serve", "--source", "exec:t=sh -c 'echo alas >&2; exit 3'"], &[]);
     assert!(hub.logs("alas").contains("topic=t"));
     let line = hub.logs("exit status: 3");
     assert!(line.contains("it runs again in") && line.contains("topic=t"), "{line}");

@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::io;
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -90,7 +90,10 @@ impl Files for Directory {
 
     fn create(&self, name: &str, bytes: u64) -> io::Result<Arc<dyn File>> {
         let path = self.0.join(name);
-        let file = fs::OpenOptions::new().read(true).write(true).create_new(true).open(&path)?;
+        let mut options = fs::OpenOptions::new();
+        // Events and the key of their ids are nobody else's business.
+        options.read(true).write(true).create_new(true).mode(0o600);
+        let file = options.open(&path)?;
         let reserved = if bytes > 0 { reserve(&file, bytes) } else { Ok(()) };
         if let Err(error) = reserved {
             let _ = fs::remove_file(&path);
