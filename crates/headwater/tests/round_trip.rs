@@ -6,7 +6,10 @@ use script::Headwater;
 
 /// A hub at a port of the system's choice, and its address.
 async fn hub() -> (Headwater, String) {
-    let mut hub = Headwater::run("", &["serve", "--listen", "127.0.0.1:0", "--log-level", "warn"]);
+    let mut hub = Headwater::run(
+        "",
+        &["serve", "--log", "memory", "--listen", "127.0.0.1:0", "--log-level", "warn"],
+    );
     let line = hub.line().await;
     let url = line.strip_prefix("Headwater is listening on ").expect("it says where it listens");
     let url = url.to_owned();

@@ -59,6 +59,14 @@ pub(crate) fn replace(files: &dyn Files, name: &str, bytes: &[u8]) -> io::Result
     Ok(file)
 }
 
+/// Removes a file for good, if it is there.
+pub(crate) fn remove(files: &dyn Files, name: &str) -> io::Result<()> {
+    if files.list()?.iter().any(|own| own == name) {
+        files.remove(name)?;
+    }
+    files.sync_dir()
+}
+
 /// A whole file, if it is there.
 pub(crate) fn read(files: &dyn Files, name: &str) -> io::Result<Option<Vec<u8>>> {
     if !files.list()?.iter().any(|own| own == name) {

@@ -5,7 +5,7 @@ use std::io;
 use std::sync::Arc;
 
 use super::epochs::Epochs;
-use super::files::{Files, read, replace};
+use super::files::{Files, read, remove, replace};
 use super::index::{LiveIndex, SealedIndex};
 use super::retention::REMOVED;
 use super::segment::{
@@ -78,7 +78,7 @@ pub(super) fn open(files: &dyn Files, epochs: &Epochs) -> io::Result<Found> {
         {
             Some(header) => segments.push((file, header)),
             // Its head was never synced, so nothing in it was ever acknowledged.
-            None => files.remove(&segment_name(base))?,
+            None => remove(files, &segment_name(base))?,
         }
     }
     let mut found = Found {
@@ -164,7 +164,7 @@ impl Found {
         }
         self.holes.extend(missing(&index, base));
         if scanned.end as usize <= HEADER_BYTES {
-            files.remove(&name)?;
+            remove(files, &name)?;
             return Ok(None);
         }
         let encoded = index.encode(header, scanned.end);

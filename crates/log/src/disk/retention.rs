@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::Shared;
-use super::files::{Files, replace};
+use super::files::{Files, remove, replace};
 use super::options::DiskOptions;
 use super::segment::{index_name, segment_name};
 use super::state::Sealed;
@@ -31,9 +31,8 @@ pub(super) fn apply(shared: &Shared, files: &dyn Files, options: &DiskOptions, n
         // gone without a word would make one be told too seldom.
         let remembered = shared.state().removed.encode();
         let gone = replace(files, REMOVED, &remembered)
-            .and_then(|_| files.remove(&segment_name(base)))
-            .and_then(|()| files.remove(&index_name(base)))
-            .and_then(|()| files.sync_dir());
+            .and_then(|_| remove(files, &segment_name(base)))
+            .and_then(|()| remove(files, &index_name(base)));
         if gone.is_err() {
             return;
         }

@@ -7,7 +7,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError};
 
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
-use super::files::{Files, replace};
+use super::files::{Files, remove, replace};
 use super::index::{LiveIndex, SealedIndex};
 use super::options::{DiskOptions, Durability};
 use super::record::{Place, Stored, encode, stored_len};
@@ -289,7 +289,9 @@ impl Writer {
         };
         let empty = end as usize == HEADER_BYTES;
         if empty {
-            self.files.remove(&segment_name(header.base))?;
+            // Gone for good before another begins: what was written to it and not shown must not come
+            // back beside it.
+            remove(&*self.files, &segment_name(header.base))?;
             self.shared.state().open = None;
             return Ok(());
         }
@@ -303,10 +305,8 @@ impl Writer {
 
     fn begin(&mut self) -> io::Result<()> {
         let name = segment_name(self.next);
-        if self.files.list()?.contains(&name) {
-            // Begun before, and not finished: nothing was ever written to it that anybody was told of.
-            self.files.remove(&name)?;
-        }
+        // Begun before, and not finished: nothing was ever written to it that anybody was told of.
+        remove(&*self.files, &name)?;
         let header = Header {
             epoch: self.epoch,
             base: self.next,
