@@ -164,6 +164,7 @@ impl DiskLog {
                 floor: if found.sealed.is_empty() { tail } else { found.floor },
                 sealed: found.sealed,
                 open: None,
+                doomed: None,
                 tail,
                 epochs,
                 removed: found.removed,

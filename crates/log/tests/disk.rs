@@ -1,5 +1,6 @@
 //! The disk backend keeps the contract of the log, and what was acknowledged survives what can happen to
 //! a process and its files.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a failure here is a failed test")]
 
 use std::fs;
 use std::os::unix::fs::FileExt;

@@ -81,6 +81,17 @@ pub(super) fn open(files: &dyn Files, epochs: &Epochs) -> io::Result<Found> {
             None => remove(files, &segment_name(base))?,
         }
     }
+    for name in files.list()? {
+        // What a crash left of a removal, or of a file that was to be put in place.
+        let orphan = name.strip_suffix(".idx").is_some_and(|base| {
+            !segments
+                .iter()
+                .any(|(_, header)| header.base.to_string() == base.trim_start_matches('0'))
+        });
+        if orphan || name.ends_with(".new") {
+            files.remove(&name)?;
+        }
+    }
     let mut found = Found {
         sealed: Vec::with_capacity(segments.len()),
         holes: Vec::new(),

@@ -13,29 +13,33 @@ use crate::position::Offset;
 pub(super) const REMOVED: &str = "removed";
 
 /// Removes whole segments from the front until the rest is small and young enough. What cannot be removed
-/// now is tried again after the next write.
+/// now is tried again after the next write, before anything else: there is never a hole between segments.
 pub(super) fn apply(shared: &Shared, files: &dyn Files, options: &DiskOptions, now: Millis) {
-    while let Some(oldest) = too_much(shared, options, now) {
+    loop {
+        let doomed = shared.state().doomed;
+        if let Some(base) = doomed {
+            // Remembered first: what is forgotten only makes a gap be told too often, but a segment that
+            // is gone without a word would make one be told too seldom.
+            let remembered = shared.state().removed.encode();
+            let gone = replace(files, REMOVED, &remembered)
+                .and_then(|_| remove(files, &segment_name(base)))
+                .and_then(|()| remove(files, &index_name(base)));
+            if gone.is_err() {
+                return;
+            }
+            shared.state().doomed = None;
+        }
+        let Some(oldest) = too_much(shared, options, now) else { return };
         let Ok(topics) = oldest.index.topics() else { return };
         let (base, last) = (oldest.base(), oldest.last());
-        {
-            let mut state = shared.state();
-            for (topic, ordinal) in topics {
-                let newest = Offset::new(base.get().saturating_add(u64::from(ordinal)));
-                state.removed.note(&topic, newest, options.removed_topics_max);
-            }
-            state.floor = last;
-            state.sealed.retain(|segment| segment.base() != base);
+        let mut state = shared.state();
+        for (topic, ordinal) in topics {
+            let newest = Offset::new(base.get().saturating_add(u64::from(ordinal)));
+            state.removed.note(&topic, newest, options.removed_topics_max);
         }
-        // Remembered first: what is forgotten only makes a gap be told too often, but a segment that is
-        // gone without a word would make one be told too seldom.
-        let remembered = shared.state().removed.encode();
-        let gone = replace(files, REMOVED, &remembered)
-            .and_then(|_| remove(files, &segment_name(base)))
-            .and_then(|()| remove(files, &index_name(base)));
-        if gone.is_err() {
-            return;
-        }
+        state.floor = last;
+        state.sealed.retain(|segment| segment.base() != base);
+        state.doomed = Some(base);
     }
 }
 

@@ -1,7 +1,11 @@
 //! The disk log over files that fail: writes that are refused or stop half-way, syncs that fail, a full
 //! disk, and crashes at which any subset of what was not synced is lost, torn or out of order.
 //!
-//! A failure prints its seed; `HEADWATER_SEED=n` runs it alone.
+//! A failure prints its seed; `HEADWATER_SEED=n` runs it alone, `HEADWATER_SEEDS=n` tries so many.
+#![allow(
+    clippy::disallowed_types,
+    reason = "the simulated disk is shared with the writer's thread"
+)]
 
 use std::collections::{BTreeMap, HashMap};
 use std::io;
@@ -17,7 +21,7 @@ use fastrand::Rng;
 use super::files::{File, Files};
 use super::{DiskLog, DiskOptions, Recovery};
 use crate::contract::draft;
-use crate::{Appended, Filter, Log, Offset, Position, Read, Record, Resolved, Select};
+use crate::{Appended, Filter, Log, Position, Read, Record, Resolved, Select};
 
 /// A disk whose unsynced content may be lost.
 #[derive(Clone)]
@@ -275,8 +279,9 @@ async fn simulate(seed: u64) {
     let mut rng = Rng::with_seed(seed);
     let mut disk = Disk::new(seed ^ 1);
     let mut told = Told::default();
+    let bytes_max = rng.bool().then(|| rng.u64(4_000..20_000));
     for opening in 0..6_u32 {
-        let options = DiskOptions { segment_bytes: 2048, ..DiskOptions::default() };
+        let options = DiskOptions { segment_bytes: 2048, bytes_max, ..DiskOptions::default() };
         let mut numbers = Rng::with_seed(seed ^ (u64::from(opening) << 32));
         let random = Box::new(move || numbers.u64(..));
         let opened = DiskLog::open_files(Arc::new(disk.clone()), options, [7; 16], random, None);
@@ -349,8 +354,15 @@ async fn check(seed: u64, log: &DiskLog, recovery: &Recovery, told: &mut Told) {
         let known = told.seen.entry((epoch.get(), offset.get())).or_insert(data.clone());
         assert_eq!(*known, data, "seed {seed}: an id names two events");
     }
+    let floor = log.bounds().floor;
+    let filter = Filter::topic(crate::Topic::parse("t").unwrap());
     let mut rest = records.iter();
     for (position, data) in &told.committed {
+        if position.offset <= floor {
+            let before = position.offset.just_before();
+            assert!(log.may_have_lost(before, &filter), "seed {seed}: {data} went without a word");
+            continue;
+        }
         let found = rest.find(|record| record.event.data.as_ref() == data);
         let found = found.unwrap_or_else(|| panic!("seed {seed}: {data} was acknowledged"));
         assert_eq!(found.position, *position, "seed {seed}: {data}");
@@ -360,7 +372,7 @@ async fn check(seed: u64, log: &DiskLog, recovery: &Recovery, told: &mut Told) {
 }
 
 async fn everything(log: &DiskLog) -> Vec<Arc<Record>> {
-    let (mut after, mut records) = (Offset::START, Vec::new());
+    let (mut after, mut records) = (log.bounds().floor, Vec::new());
     while after < log.bounds().tail.offset {
         let filter = Arc::new(Filter::all());
         let read = Read { after, filter, select: Select::Every, bytes_max: 4096 };

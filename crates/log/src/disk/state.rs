@@ -36,6 +36,8 @@ pub(super) struct State {
     pub(super) open: Option<Open>,
     pub(super) tail: Offset,
     pub(super) floor: Offset,
+    /// The segment whose files are to be removed.
+    pub(super) doomed: Option<Offset>,
     pub(super) epochs: Epochs,
     pub(super) removed: Removed,
     /// Stretches that cannot be read, as (cursor before, last offset).
