@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::epochs::Epochs;
 use super::files::{Files, read, remove, replace};
 use super::index::{LiveIndex, SealedIndex};
-use super::retention::REMOVED;
+use super::retention::remembered;
 use super::segment::{
     Before, Damage, HEADER_BYTES, Header, base_of, index_name, scan, segment_name,
 };
@@ -112,10 +112,10 @@ pub(super) fn open(files: &dyn Files, epochs: &Epochs) -> io::Result<Found> {
         let end = after.filter(|after| after.base == header.base).map(|after| after.end);
         found.take(files, file, header, end)?;
     }
-    found.removed = match read(files, REMOVED)? {
-        Some(bytes) => Removed::decode(&bytes).unwrap_or_else(|| Removed::forgotten(found.floor)),
-        None => Removed::forgotten(found.floor),
-    };
+    let (removed_to, removed) = remembered(files, found.floor)?;
+    found.removed = removed;
+    // If retention took everything, the next offset is known from here alone.
+    found.next = found.next.max(Offset::new(removed_to.get().saturating_add(1)));
     Ok(found)
 }
 
@@ -144,6 +144,7 @@ impl Found {
             }
             None => self.read_again(files, file, header, end)?,
         };
+        self.next = self.next.max(header.base);
         let Some(sealed) = sealed else { return Ok(()) };
         self.report.segments += 1;
         self.report.records += u64::from(sealed.index.count());

@@ -1,16 +1,28 @@
 //! Letting the oldest segments go.
 
+use std::io;
 use std::sync::Arc;
 
 use super::Shared;
-use super::files::{Files, remove, replace};
+use super::files::{Files, read, remove, replace};
 use super::options::DiskOptions;
 use super::segment::{index_name, segment_name};
 use super::state::Sealed;
 use crate::event::Millis;
 use crate::position::Offset;
+use crate::removed::Removed;
 
-pub(super) const REMOVED: &str = "removed";
+const REMOVED: &str = "removed";
+
+/// What an earlier opening remembered: up to where everything was removed, and of which topics. If it
+/// cannot be read, nothing is remembered of what lies before `floor`.
+pub(super) fn remembered(files: &dyn Files, floor: Offset) -> io::Result<(Offset, Removed)> {
+    let bytes = read(files, REMOVED)?.unwrap_or_default();
+    let known = bytes.split_first_chunk().and_then(|(removed_to, removed)| {
+        Some((Offset::new(u64::from_le_bytes(*removed_to)), Removed::decode(removed)?))
+    });
+    Ok(known.unwrap_or_else(|| (floor, Removed::forgotten(floor))))
+}
 
 /// Removes whole segments from the front until the rest is small and young enough. What cannot be removed
 /// now is tried again after the next write, before anything else: there is never a hole between segments.
@@ -20,7 +32,12 @@ pub(super) fn apply(shared: &Shared, files: &dyn Files, options: &DiskOptions, n
         if let Some(base) = doomed {
             // Remembered first: what is forgotten only makes a gap be told too often, but a segment that
             // is gone without a word would make one be told too seldom.
-            let remembered = shared.state().removed.encode();
+            let remembered = {
+                let state = shared.state();
+                let mut bytes = state.floor.get().to_le_bytes().to_vec();
+                bytes.extend(state.removed.encode());
+                bytes
+            };
             let gone = replace(files, REMOVED, &remembered)
                 .and_then(|_| remove(files, &segment_name(base)))
                 .and_then(|()| remove(files, &index_name(base)));
