@@ -114,8 +114,10 @@ pub(super) fn open(files: &dyn Files, epochs: &Epochs) -> io::Result<Found> {
     }
     let (removed_to, removed) = remembered(files, found.floor)?;
     found.removed = removed;
-    // If retention took everything, the next offset is known from here alone.
+    // If retention took everything, the next offset and the floor are known from here alone.
     found.next = found.next.max(Offset::new(removed_to.get().saturating_add(1)));
+    let first = found.sealed.first().map_or(found.next, |segment| segment.base());
+    found.floor = found.floor.max(removed_to.min(first.just_before()));
     Ok(found)
 }
 
