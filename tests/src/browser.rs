@@ -44,6 +44,7 @@ impl Browser {
         match Self::attempt(engine).await {
             Ok(browser) => Ok(browser),
             Err(first) => {
+                eprintln!("{engine:?} is started again: {first:#}");
                 let second = || format!("{engine:?} does not start, twice; first: {first:#}");
                 Self::attempt(engine).await.with_context(second)
             }
@@ -229,7 +230,7 @@ async fn webkit_driver(profile: &Path, programs: &mut Vec<Program>) -> Result<u1
     bail!("WebKitWebDriver does not listen on port {port}")
 }
 
-/// A driver that finds nothing of the user's: neither a home nor a proxy.
+/// A driver that finds nothing of the user's, neither a home nor a proxy, and leaves nothing behind.
 fn command(program: &Path, home: &Path) -> Command {
     let mut command = Command::new(program);
     for name in ["http_proxy", "https_proxy", "all_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"]
@@ -239,7 +240,7 @@ fn command(program: &Path, home: &Path) -> Command {
     for name in ["XDG_CONFIG_HOME", "XDG_CACHE_HOME", "XDG_DATA_HOME", "XDG_RUNTIME_DIR"] {
         command.env_remove(name);
     }
-    command.env("HOME", home);
+    command.env("HOME", home).env("TMPDIR", home);
     command
 }
 
