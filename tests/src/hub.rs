@@ -106,10 +106,11 @@ fn address(said: &str) -> Option<SocketAddr> {
     })
 }
 
-/// The built binary: what HEADWATER_BIN names, else built now, once.
+/// The built binary: what TESTED_HEADWATER names, else built now, once. (A name of the hub's own kind,
+/// HEADWATER_…, would be an unknown setting to every hub that a test starts.)
 async fn binary() -> Result<PathBuf> {
     static BINARY: OnceCell<PathBuf> = OnceCell::const_new();
-    let given = env::var_os("HEADWATER_BIN").map(PathBuf::from);
+    let given = env::var_os("TESTED_HEADWATER").map(PathBuf::from);
     BINARY
         .get_or_try_init(async || match given {
             Some(binary) => Ok(binary),

@@ -27,7 +27,7 @@ pub(crate) fn run() -> Result<()> {
     checked(
         cargo()
             .args(["test", "--workspace", "--locked", "--no-fail-fast"])
-            .env("HEADWATER_BIN", &headwater)
+            .env("TESTED_HEADWATER", &headwater)
             .env("GECKODRIVER", &tools.geckodriver),
     )
 }
