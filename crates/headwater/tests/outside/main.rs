@@ -8,6 +8,7 @@
 
 mod demo;
 mod documents;
+mod kill;
 mod serve;
 mod settings;
 mod support;
