@@ -31,7 +31,7 @@ pub trait Log: Send + Sync + 'static {
     /// How far the log reaches at this moment.
     fn bounds(&self) -> Bounds;
 
-    /// The newest visible record of a topic, if it is kept.
+    /// The newest visible record of a topic, if it is kept. A log on disk may look into index files.
     fn last_of(&self, topic: &Topic) -> Option<Offset>;
 
     /// Whether an event after the cursor that the filter matches may have been removed. Never wrongly
