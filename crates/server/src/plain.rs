@@ -17,7 +17,7 @@ mod utf8;
 use std::sync::Arc;
 
 use futures_util::{StreamExt as _, future};
-use headwater_hub::{Encoding, Resume, Subscription};
+use headwater_hub::{Encoding, Subscription};
 use headwater_log::Topic;
 use http::header::{CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE};
 use http::request::Parts;
@@ -174,12 +174,7 @@ async fn subscribe(
             stream.map(|block| block.bytes).filter(|bytes| future::ready(!bytes.is_empty()));
         stream_response(form, Body::stream(pieces))
     };
-    let resume = HeaderValue::from_static(match resume {
-        Resume::Live => "live",
-        Resume::Exact => "exact",
-        Resume::Gap => "gap",
-    });
-    response.headers_mut().insert(RESUME, resume);
+    response.headers_mut().insert(RESUME, HeaderValue::from_static(resume.as_str()));
     Ok(response)
 }
 

@@ -12,9 +12,10 @@ use headwater_hub::{
     Accepted, Block, Close, Encoding, Key, ReadRequest, Settings, Shard, Since, Sink, Start,
     Subscription, Window, open,
 };
+use headwater_log::contract::draft;
 use headwater_log::{
-    Appended, Draft, Epoch, Event, EventType, Filter, IdKey, Log, MemoryLimits, MemoryLog, Millis,
-    Offset, Pattern, Position, Tail, Topic,
+    Appended, Epoch, Filter, IdKey, Log, MemoryLimits, MemoryLog, Millis, Pattern, Position, Tail,
+    Topic,
 };
 use url::Url;
 
@@ -218,19 +219,6 @@ impl World {
     }
 }
 
-pub(crate) fn draft(topics: &[&str], data: &str) -> Draft {
-    let event = Event {
-        time: Millis(1_000),
-        topics: topics.iter().map(|text| Topic::parse(text).unwrap()).collect(),
-        event_type: EventType::default(),
-        data: data.into(),
-        retry: None,
-        private: false,
-        publisher_id: None,
-    };
-    Draft { event, idempotency: None }
-}
-
 pub(crate) fn topics(texts: &[&str]) -> Arc<Filter> {
     let topics = texts.iter().map(|text| Topic::parse(text).unwrap()).collect();
     Arc::new(Filter::new(topics, Vec::new()))
@@ -244,10 +232,6 @@ pub(crate) fn patterns(texts: &[&str]) -> Arc<Filter> {
 
 pub(crate) fn all_kept() -> Start {
     Start::Since(Since::All)
-}
-
-pub(crate) fn position_just_before(position: Position) -> Offset {
-    position.offset.just_before()
 }
 
 /// What a browser makes of the bytes.

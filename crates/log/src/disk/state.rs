@@ -27,6 +27,8 @@ pub(super) struct Open {
     pub(super) header: Header,
     pub(super) file: Arc<dyn File>,
     pub(super) index: LiveIndex,
+    /// Behind the last visible record.
+    pub(super) end: u32,
 }
 
 /// Everything that readers and the writer share.

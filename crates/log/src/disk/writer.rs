@@ -245,6 +245,7 @@ impl Writer {
             let base = open.header.base.get();
             for (stored, place) in stored {
                 open.index.add(base, &stored, place);
+                open.end = place + u32::try_from(stored.bytes).unwrap_or(u32::MAX);
                 records.push(Arc::new(stored.record));
             }
         }
@@ -284,8 +285,8 @@ impl Writer {
         let (header, file, index, end) = {
             let state = self.shared.state();
             let Some(open) = &state.open else { return Ok(()) };
-            let end = end_of(&open.index, &open.file, open.header)?;
-            (open.header, open.file.clone(), open.index.encode(open.header, end), end)
+            let index = open.index.encode(open.header, open.end);
+            (open.header, open.file.clone(), index, open.end)
         };
         let empty = end as usize == HEADER_BYTES;
         if empty {
@@ -319,24 +320,9 @@ impl Writer {
         self.files.sync_dir()?;
         let begin = HEADER_BYTES as u32;
         self.current = Some(Current { header, file: file.clone(), end: begin, synced: begin });
-        self.shared.state().open = Some(Open { header, file, index: LiveIndex::default() });
+        let index = LiveIndex::default();
+        self.shared.state().open = Some(Open { header, file, index, end: begin });
         Ok(())
-    }
-}
-
-/// Behind the last visible record.
-fn end_of(
-    index: &LiveIndex,
-    file: &Arc<dyn super::files::File>,
-    header: Header,
-) -> io::Result<u32> {
-    let Some(&last) = index.places.last() else { return Ok(HEADER_BYTES as u32) };
-    let mut reader = super::segment::Reader::new(file, file.len()?, 4096);
-    match reader.record(u64::from(last), header)? {
-        super::record::Found::Record(stored) => {
-            Ok(last + u32::try_from(stored.bytes).unwrap_or(u32::MAX))
-        }
-        _ => Err(io::Error::new(io::ErrorKind::InvalidData, "the last record cannot be read back")),
     }
 }
 

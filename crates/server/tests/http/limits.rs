@@ -177,7 +177,13 @@ async fn an_idle_connection_is_closed() {
     assert_eq!(connection.rest().await, b"");
     // A stream is not idle, however quiet.
     let mut page = server.subscribe("/events/a", "").await;
-    tokio::time::sleep(Duration::from_millis(500)).await;
+    // Others that came after it are closed meanwhile.
+    for _ in 0..2 {
+        let mut idle = server.connect().await;
+        idle.write(b"GET /healthz HTTP/1.1\r\nhost: localhost\r\n\r\n").await;
+        assert_eq!(idle.answer().await.status, 200);
+        assert_eq!(idle.rest().await, b"");
+    }
     server.publish("/events/a", "x").await;
     assert!(matches!(page.next().await, Said::Event { data, .. } if data == "x"));
 }

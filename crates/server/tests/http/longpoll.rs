@@ -5,7 +5,7 @@ use std::time::Instant;
 use serde_json::{Value, json};
 
 use crate::client::Answer;
-use crate::server::{Server, within};
+use crate::server::Server;
 
 const JSON: &str = "accept: application/json\r\n";
 
@@ -25,11 +25,7 @@ fn place(answer: &Answer) -> String {
 #[tokio::test]
 async fn a_poll_waits_for_the_first_event() {
     let server = Server::start().await;
-    let mut listeners = server.watch("a");
-    let mut poll = server.connect().await;
-    poll.write(b"GET /events/a HTTP/1.1\r\nhost: localhost\r\naccept: application/json\r\n\r\n")
-        .await;
-    within(listeners.wait_for(|count| *count == 1)).await.unwrap();
+    let mut poll = server.poll("a").await;
     let id = server.publish("/events/a?type=t", "x").await;
     let answer = poll.answer().await;
     assert_eq!(data(&answer), ["x"]);

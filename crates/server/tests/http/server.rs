@@ -101,6 +101,18 @@ impl Server {
         connection.subscriber().await
     }
 
+    /// Begins a long poll on a topic, and waits until the hub knows of it.
+    pub(crate) async fn poll(&self, topic: &str) -> Connection {
+        let mut listeners = self.watch(topic);
+        let mut connection = self.connect().await;
+        let request = format!(
+            "GET /events/{topic} HTTP/1.1\r\nhost: localhost\r\naccept: application/json\r\n\r\n"
+        );
+        connection.write(request.as_bytes()).await;
+        within(listeners.wait_for(|count| *count == 1)).await.unwrap();
+        connection
+    }
+
     /// How many subscribers listen to a topic, of those who come from now on.
     pub(crate) fn watch(&self, topic: &str) -> watch::Receiver<usize> {
         self.hub.watch_topic(Topic::parse(topic).unwrap())

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use crate::client::Said;
-use crate::server::{Server, within};
+use crate::server::Server;
 
 #[tokio::test]
 async fn streams_end_with_when_to_come_back() {
@@ -32,11 +32,7 @@ async fn streams_end_with_when_to_come_back() {
 #[tokio::test]
 async fn a_long_poll_answers_and_a_published_stream_is_told() {
     let server = Server::start().await;
-    let mut listeners = server.watch("a");
-    let mut poll = server.connect().await;
-    poll.write(b"GET /events/a HTTP/1.1\r\nhost: localhost\r\naccept: application/json\r\n\r\n")
-        .await;
-    within(listeners.wait_for(|count| *count == 1)).await.unwrap();
+    let mut poll = server.poll("a").await;
     let mut publisher = server.connect().await;
     let head = "POST /events/b HTTP/1.1\r\nhost: localhost\r\ncontent-type: text/event-stream\r\n\
                 transfer-encoding: chunked\r\n\r\n";
