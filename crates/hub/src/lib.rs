@@ -5,6 +5,7 @@
 //! [`Shard::turn`]; what a shard wants read from the log comes out of [`Shard::poll_read`], and what it
 //! sends goes to a [`Sink`]. The same code runs over sockets, over bodies, and in a simulation.
 
+mod authorization;
 mod control;
 mod encoding;
 mod open;
@@ -12,6 +13,11 @@ mod shard;
 mod subscription;
 mod window;
 
+pub use authorization::{
+    Access, Action, Actions, Decisions, Explanation, Grant, Identity, MatcherCache, MatcherError,
+    MatcherExplained, Route, Rule, RuleExplained, Template, TemplateError, TopicMatcher, TopicSet,
+    Viewer, Visibility,
+};
 pub use encoding::{Encoding, encode};
 pub use open::{Opening, open};
 pub use shard::{Accepted, Block, BlockKind, Close, Key, ReadRequest, Settings, Shard, Sink};
