@@ -12,7 +12,7 @@ pub enum Lost {
     #[error("the server ended the stream")]
     Ended,
     /// Nothing came for as long as the policy allows.
-    #[error("the server was silent for {} s", .0.as_secs())]
+    #[error("the server was silent for {} s", .0.as_secs_f64())]
     Silent(Duration),
     /// The transport failed, and says so.
     #[error("{0}")]
@@ -20,6 +20,12 @@ pub enum Lost {
     /// The server answered with a status that means "later".
     #[error("the server answered {0}")]
     Status(u16),
+    /// The server redirects to where the request cannot go.
+    #[error("the server's redirect cannot be followed: {0}")]
+    Redirect(String),
+    /// The program could not say which headers to send.
+    #[error("no headers to send: {0}")]
+    Headers(String),
 }
 
 /// Why the connection has failed for ever.
@@ -32,6 +38,9 @@ pub enum Failure {
     /// The stream exceeds the policy's limits. The server would send the same again.
     #[error("{0}")]
     Decode(DecodeError),
+    /// The connection broke or was not made, and the policy says not to try again.
+    #[error("{0}")]
+    Lost(Lost),
 }
 
 /// An answer that is no event stream.

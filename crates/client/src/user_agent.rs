@@ -4,11 +4,15 @@ use std::mem;
 use std::time::Duration;
 
 use headwater_event_stream::{Decoder, Event, Item};
+use http::Method;
+use url::Url;
 
 use crate::backoff::Backoff;
 use crate::failure::{Failure, Lost, Refusal};
 use crate::gap::Gap;
-use crate::policy::Policy;
+use crate::heartbeat::Heartbeat;
+use crate::policy::{Policy, ReadTimeout};
+use crate::redirect::{self, Attempt};
 
 /// One event source: tells when to connect and with which last event ID, takes what comes of it, and gives
 /// the events.
@@ -19,9 +23,14 @@ use crate::policy::Policy;
 #[derive(Clone, Debug)]
 pub struct UserAgent {
     policy: Policy,
+    /// What every connection begins with.
+    first: Attempt,
+    /// What was, or is to be, sent for this one: the same until a redirect.
+    attempt: Attempt,
     decoder: Decoder,
     reconnection_time: Duration,
     backoff: Backoff,
+    heartbeat: Heartbeat,
     state: State,
     /// What has happened and was not told yet.
     untold: Option<Step>,
@@ -30,11 +39,8 @@ pub struct UserAgent {
 /// What to do next, or what has happened.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Step {
-    /// Send the request, with `Accept: text/event-stream`, and with `Last-Event-ID` unless this is empty.
-    Connect {
-        /// The last event ID string. UTF-8 without NUL, CR and LF.
-        last_event_id: String,
-    },
+    /// Drop the connection, if there is one, and send this request.
+    Connect(Attempt),
     /// Nothing until something comes, or until this time.
     Wait(Option<Duration>),
     /// The connection is open: a browser fires `open`.
@@ -56,13 +62,15 @@ pub struct Reconnecting {
     pub cause: Lost,
 }
 
-/// The head of an HTTP answer, after redirects.
+/// The head of an HTTP answer. Redirects are the agent's to follow.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Response<'a> {
     /// The status.
     pub status: u16,
     /// The `Content-Type` header.
     pub content_type: Option<&'a str>,
+    /// The `Location` header.
+    pub location: Option<&'a str>,
     /// How long `Retry-After` asks to wait.
     pub retry_after: Option<Duration>,
 }
@@ -78,6 +86,8 @@ pub enum Incoming<'a> {
     Retry(Duration),
     /// Only the last event ID may have moved on: a hub's `hub.open` or `hub.checkpoint`. Nothing to show.
     Position,
+    /// A comment, without its colon and without one space after it. Only if the policy says so.
+    Comment(&'a str),
 }
 
 /// The `readyState` of an `EventSource`, with its numbers.
@@ -96,9 +106,10 @@ enum State {
     Waiting {
         until: Duration,
     },
-    /// A request is on its way.
+    /// A request is on its way, or will be with the next step.
     Connecting {
         since: Duration,
+        is_sent: bool,
     },
     Open {
         since: Duration,
@@ -116,15 +127,22 @@ enum State {
 }
 
 impl UserAgent {
-    /// One that wants to connect at once. `seed` spreads the delays of clients that lose their server
-    /// together; it should be random.
+    /// One that wants to connect at once. `url` is HTTP's or HTTPS's; what it holds of a user and a password
+    /// is left out. `seed` spreads the delays of clients that lose their server together; it should be
+    /// random.
     #[must_use]
-    pub fn new(policy: Policy, seed: u64) -> Self {
+    pub fn new(mut url: Url, method: Method, policy: Policy, seed: u64) -> Self {
+        redirect::strip(&mut url);
+        let first = Attempt::new(url, method);
+        let comments = policy.report_comments || policy.read_timeout == ReadTimeout::Heartbeat;
         Self {
             policy,
-            decoder: Decoder::with_limits(policy.limits),
+            attempt: first.clone(),
+            first,
+            decoder: Decoder::with_limits(policy.limits).report_comments(comments),
             reconnection_time: policy.reconnection_time,
             backoff: Backoff::new(seed),
+            heartbeat: Heartbeat::default(),
             state: State::Waiting { until: Duration::ZERO },
             untold: None,
         }
@@ -148,6 +166,15 @@ impl UserAgent {
         self.reconnection_time
     }
 
+    /// The URL of the last request: what was asked for, or where redirects have led.
+    ///
+    /// WHATWG HTML 9.2.6: "Initialize event's […] origin attribute to the serialization of the origin of the
+    /// event stream's final URL (i.e., the URL after redirects)".
+    #[must_use]
+    pub fn url(&self) -> &Url {
+        &self.attempt.url
+    }
+
     /// The state, as a browser would show it.
     #[must_use]
     pub fn ready_state(&self) -> ReadyState {
@@ -169,11 +196,18 @@ impl UserAgent {
         match &self.state {
             State::Waiting { until } if now < *until => Step::Wait(Some(*until)),
             State::Waiting { .. } => {
-                self.state = State::Connecting { since: now };
+                self.state = State::Connecting { since: now, is_sent: true };
+                // Where redirects led the last time says nothing of this time.
+                self.attempt.clone_from(&self.first);
                 // WHATWG HTML 9.2.3: "If the EventSource object's last event ID string is not the empty
                 // string, then: Let lastEventIDValue be the EventSource object's last event ID string,
                 // encoded as UTF-8. Set (`Last-Event-ID`, lastEventIDValue) in request's header list."
-                Step::Connect { last_event_id: self.decoder.last_event_id().to_owned() }
+                self.attempt.last_event_id.push_str(self.decoder.last_event_id());
+                Step::Connect(self.attempt.clone())
+            }
+            &State::Connecting { since, is_sent: false } => {
+                self.state = State::Connecting { since, is_sent: true };
+                Step::Connect(self.attempt.clone())
             }
             State::Closed => Step::Closed,
             State::Connecting { .. } | State::Open { .. } | State::Refused { .. } => {
@@ -184,9 +218,7 @@ impl UserAgent {
 
     /// The head of the answer has come.
     pub fn handle_response(&mut self, now: Duration, response: Response<'_>) {
-        if !matches!(self.state, State::Connecting { .. }) {
-            return;
-        }
+        let State::Connecting { since, .. } = self.state else { return };
         // WHATWG HTML 9.2.2: "if res's status is not 200, or if res's `Content-Type` is not
         // `text/event-stream`, then fail the connection."
         if response.status == 200 && response.content_type.is_some_and(is_event_stream) {
@@ -200,7 +232,16 @@ impl UserAgent {
         if response.status == 204 {
             return self.close();
         }
-        if self.policy.retry_refusals && matches!(response.status, 429 | 500..=599) {
+        // WHATWG HTML 9.2.1: "Event stream requests can be redirected using HTTP 301 and 307 redirects as
+        // with normal HTTP requests." Fetch 4.4: "If locationURL is null, then return response."
+        if let Some(location) = response.location.filter(|_| redirect::is_redirect(response.status))
+        {
+            return match self.attempt.follow(response.status, location) {
+                Ok(()) => self.state = State::Connecting { since, is_sent: false },
+                Err(reason) => self.lose(now, Lost::Redirect(reason), None),
+            };
+        }
+        if self.policy.retry_statuses.contains(response.status) {
             return self.lose(now, Lost::Status(response.status), response.retry_after);
         }
         let content_type = response.content_type.map(str::to_owned);
@@ -230,7 +271,7 @@ impl UserAgent {
                 return None;
             }
         };
-        *heard = now;
+        let silence = now.saturating_sub(mem::replace(heard, now));
         let item = match self.decoder.decode(input) {
             Ok(item) => item?,
             Err(error) => {
@@ -244,7 +285,10 @@ impl UserAgent {
             Item::Event(event) => {
                 *of_use = true;
                 Some(match event.event_type {
-                    "hub.open" | "hub.checkpoint" => Incoming::Position,
+                    "hub.open" | "hub.checkpoint" => {
+                        self.heartbeat.handle_hub();
+                        Incoming::Position
+                    }
                     Gap::EVENT_TYPE => match Gap::parse(event.data, event.id) {
                         Some(gap) => Incoming::Gap(gap),
                         None => Incoming::Event(event),
@@ -256,7 +300,13 @@ impl UserAgent {
                 self.reconnection_time = Duration::from_millis(ms);
                 Some(Incoming::Retry(self.reconnection_time))
             }
-            Item::Comment(_) => Some(Incoming::Position),
+            Item::Comment(text) => {
+                self.heartbeat.handle_comment(silence);
+                Some(match self.policy.report_comments {
+                    true => Incoming::Comment(text),
+                    false => Incoming::Position,
+                })
+            }
         }
     }
 
@@ -275,6 +325,20 @@ impl UserAgent {
         self.stop(now, Lost::Network(what));
     }
 
+    /// The headers to send could not be had.
+    pub fn handle_headers_error(&mut self, now: Duration, what: String) {
+        self.stop(now, Lost::Headers(what));
+    }
+
+    /// Leaves the connection and connects again at once, as after a change of networks.
+    pub fn reconnect(&mut self) {
+        if !matches!(self.state, State::Closed) {
+            self.decoder.reset();
+            self.state = State::Waiting { until: Duration::ZERO };
+            self.untold = None;
+        }
+    }
+
     /// WHATWG HTML 9.2.2: "The close() method must abort any instances of the fetch algorithm started for
     /// this EventSource object, and must set the readyState attribute to CLOSED."
     pub fn close(&mut self) {
@@ -284,18 +348,25 @@ impl UserAgent {
 
     /// When the silence has lasted too long, if that is watched.
     fn deadline(&self) -> Option<Duration> {
-        let silence_max = self.policy.silence_max;
         match &self.state {
-            State::Connecting { since } => Some(since.saturating_add(silence_max?)),
-            State::Open { heard, .. } => Some(heard.saturating_add(silence_max?)),
+            State::Connecting { since, .. } => Some(since.saturating_add(self.silence_max()?)),
+            State::Open { heard, .. } => Some(heard.saturating_add(self.silence_max()?)),
             State::Refused { since, .. } => Some(since.saturating_add(REFUSAL_WAIT_MAX)),
             State::Waiting { .. } | State::Closed => None,
         }
     }
 
+    fn silence_max(&self) -> Option<Duration> {
+        match self.policy.read_timeout {
+            ReadTimeout::Never => None,
+            ReadTimeout::After(silence) => Some(silence),
+            ReadTimeout::Heartbeat => self.heartbeat.timeout(),
+        }
+    }
+
     fn expire(&mut self, now: Duration) {
         if self.deadline().is_some_and(|deadline| now >= deadline) {
-            let silence_max = self.policy.silence_max.unwrap_or_default();
+            let silence_max = self.silence_max().unwrap_or_default();
             self.stop(now, Lost::Silent(silence_max));
         }
     }
@@ -313,9 +384,19 @@ impl UserAgent {
     fn lose(&mut self, now: Duration, cause: Lost, at_least: Option<Duration>) {
         // Events that came, or a long life, show that the server is well.
         let was_of_use = match self.state {
-            State::Open { since, of_use, .. } => of_use || now.saturating_sub(since) >= LONG_LIFE,
+            State::Open { since, of_use, .. } => {
+                of_use || now.saturating_sub(since) >= self.policy.backoff_reset
+            }
             _ => false,
         };
+        if !self.policy.reconnect {
+            self.untold = match cause {
+                Lost::Ended if matches!(self.state, State::Open { .. }) => None,
+                cause => Some(Step::Failed(Failure::Lost(cause))),
+            };
+            self.state = State::Closed;
+            return;
+        }
         if was_of_use {
             self.backoff.reset()
         } else {
@@ -338,9 +419,6 @@ impl UserAgent {
 
 /// How long the body of a refusal is waited for; it only explains.
 const REFUSAL_WAIT_MAX: Duration = Duration::from_secs(5);
-
-/// A connection that lived so long was of use, even if no event came.
-const LONG_LIFE: Duration = Duration::from_secs(60);
 
 /// Whether a `Content-Type` is that of an event stream, whatever its parameters and its case.
 fn is_event_stream(content_type: &str) -> bool {

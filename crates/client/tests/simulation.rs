@@ -7,7 +7,10 @@
 
 use std::time::Duration;
 
-use headwater_client::{Incoming, Lost, Policy, Reconnecting, Response, Step, UserAgent};
+use headwater_client::http::Method;
+use headwater_client::{
+    Incoming, Lost, Policy, ReadTimeout, Reconnecting, Response, Statuses, Step, Url, UserAgent,
+};
 
 const SILENCE_MAX: Duration = Duration::from_secs(45);
 const RETRY_AFTER: Duration = Duration::from_secs(100);
@@ -97,10 +100,11 @@ struct Client {
 impl Client {
     fn new(seed: u64) -> Self {
         let mut policy = Policy::default();
-        policy.silence_max = Some(SILENCE_MAX);
-        policy.retry_refusals = true;
+        policy.read_timeout = ReadTimeout::After(SILENCE_MAX);
+        policy.retry_statuses = Statuses::temporary();
+        let url = Url::parse("http://a.test/").unwrap();
         Self {
-            agent: UserAgent::new(policy, seed),
+            agent: UserAgent::new(url, Method::GET, policy, seed),
             now: Duration::ZERO,
             seen: Vec::new(),
             reconnection_time: policy.reconnection_time,
@@ -112,17 +116,36 @@ impl Client {
     /// The agent wants to connect now, and resumes where it is.
     fn connect(&mut self) -> String {
         assert!(self.now >= self.not_before);
-        let Step::Connect { last_event_id } = self.agent.poll(self.now) else {
+        let Step::Connect(attempt) = self.agent.poll(self.now) else {
             panic!("it does not connect");
         };
-        assert_eq!(last_event_id, self.agent.last_event_id());
+        assert_eq!(attempt.url.as_str(), "http://a.test/");
+        assert_eq!(attempt.last_event_id, self.agent.last_event_id());
         assert_eq!(self.agent.poll(self.now), Step::Wait(Some(self.now + SILENCE_MAX)));
-        last_event_id
+        attempt.last_event_id
+    }
+
+    fn answer(&mut self, status: u16, location: &str) {
+        let response = Response { status, location: Some(location), ..Response::default() };
+        self.agent.handle_response(self.now, response);
+    }
+
+    /// So many redirects, to another origin and on from there.
+    fn redirect(&mut self, times: usize) {
+        for n in 1..=times {
+            self.answer([301, 302, 303, 307, 308][n % 5], &format!("http://b.test/{n}"));
+            let Step::Connect(attempt) = self.agent.poll(self.now) else {
+                panic!("it does not follow");
+            };
+            assert_eq!(usize::from(attempt.redirects), n);
+            assert!(attempt.is_foreign);
+            assert_eq!(attempt.last_event_id, self.agent.last_event_id());
+        }
     }
 
     fn open(&mut self) {
         let content_type = Some("text/event-stream");
-        let response = Response { status: 200, content_type, retry_after: None };
+        let response = Response { status: 200, content_type, ..Response::default() };
         self.agent.handle_response(self.now, response);
         assert_eq!(self.agent.poll(self.now), Step::Opened);
     }
@@ -138,7 +161,7 @@ impl Client {
                     }
                     Incoming::Retry(time) => self.reconnection_time = time,
                     Incoming::Position => {}
-                    Incoming::Gap(gap) => panic!("{gap:?}"),
+                    other => panic!("{other:?}"),
                 }
             }
         }
@@ -169,7 +192,11 @@ impl Client {
         }
         self.now = until;
         self.not_before = until;
-        cause
+        match cause {
+            // What is wrong with it is for people.
+            Lost::Redirect(_) => Lost::Redirect(String::new()),
+            cause => cause,
+        }
     }
 
     /// The server says nothing: the agent leaves it, not a moment too early.
@@ -224,16 +251,26 @@ impl Simulation {
 
     /// One connection that goes wrong. Returns what the agent must say of it.
     fn trouble(&mut self, id: &str) -> Lost {
-        match self.random.below(6) {
+        if self.random.below(4) == 0 {
+            self.client.redirect(self.random.below(20));
+        }
+        match self.random.below(7) {
             0 => self.client.drop_connection(true),
             1 => self.client.bear_silence(),
             2 => {
                 let status = [429, 500, 502, 503][self.random.below(4)];
                 let retry_after = (self.random.below(2) == 0).then_some(RETRY_AFTER);
-                let response = Response { status, content_type: Some("text/html"), retry_after };
+                let content_type = Some("text/html");
+                let response =
+                    Response { status, content_type, retry_after, ..Response::default() };
                 self.client.agent.handle_response(self.client.now, response);
                 self.client.not_before = self.client.now + retry_after.unwrap_or_default();
                 Lost::Status(status)
+            }
+            3 => {
+                let location = ["http://", "ftp://a.test/"][self.random.below(2)];
+                self.client.answer(302, location);
+                Lost::Redirect(String::new())
             }
             _ => {
                 self.client.open();

@@ -1,10 +1,13 @@
 //! The sentences that WHATWG HTML 9.2 has on the user agent, one by one.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use std::time::Duration;
 
+use headwater_client::http::Method;
 use headwater_client::{
-    Failure, Gap, Incoming, Limits, Lost, Policy, ReadyState, Reconnecting, Refusal, Response,
-    Step, UserAgent,
+    Attempt, Failure, Gap, Incoming, Limits, Lost, Policy, ReadTimeout, ReadyState, Reconnecting,
+    Refusal, Response, Statuses, Step, Url, UserAgent,
 };
 
 const fn s(seconds: u64) -> Duration {
@@ -12,7 +15,7 @@ const fn s(seconds: u64) -> Duration {
 }
 
 fn agent(policy: Policy) -> UserAgent {
-    UserAgent::new(policy, 1)
+    UserAgent::new(Url::parse("http://a.test/x").unwrap(), Method::POST, policy, 1)
 }
 
 fn policy(change: impl FnOnce(&mut Policy)) -> Policy {
@@ -22,11 +25,22 @@ fn policy(change: impl FnOnce(&mut Policy)) -> Policy {
 }
 
 fn status(status: u16) -> Response<'static> {
-    Response { status, content_type: Some("text/event-stream"), retry_after: None }
+    Response { status, content_type: Some("text/event-stream"), ..Response::default() }
 }
 
 fn connect_as(id: &str) -> Step {
-    Step::Connect { last_event_id: id.to_owned() }
+    Step::Connect(attempt(id))
+}
+
+fn attempt(id: &str) -> Attempt {
+    Attempt {
+        url: Url::parse("http://a.test/x").unwrap(),
+        method: Method::POST,
+        has_body: true,
+        is_foreign: false,
+        redirects: 0,
+        last_event_id: id.to_owned(),
+    }
 }
 
 fn lost(delay: Duration, cause: Lost) -> Step {
@@ -54,6 +68,7 @@ fn feed(agent: &mut UserAgent, now: Duration, mut bytes: &[u8]) -> Vec<String> {
                 seen.push(format!("gap:{requested:?}:{resumed:?}:{id}"));
             }
             Incoming::Retry(time) => seen.push(format!("retry:{time:?}")),
+            Incoming::Comment(text) => seen.push(format!("comment:{text}")),
             Incoming::Position => {}
         }
     }
@@ -72,7 +87,7 @@ fn id_after_end(agent: &mut UserAgent, now: Duration) -> String {
     agent.handle_end(now);
     let delay = delay(agent.poll(now));
     match agent.poll(now + delay) {
-        Step::Connect { last_event_id } => last_event_id,
+        Step::Connect(attempt) => attempt.last_event_id,
         step => unreachable!("{step:?}"),
     }
 }
@@ -125,7 +140,7 @@ fn every_other_content_type_is_final() {
     ] {
         let mut agent = agent(Policy::default());
         agent.poll(s(0));
-        agent.handle_response(s(0), Response { status: 200, content_type, retry_after: None });
+        agent.handle_response(s(0), Response { status: 200, content_type, ..Response::default() });
         agent.handle_error(s(0), "reset".into());
         let content_type = content_type.map(str::to_owned);
         let refusal = Refusal { status: 200, content_type, body: Vec::new() };
@@ -137,7 +152,7 @@ fn every_other_content_type_is_final() {
         let mut agent = agent(Policy::default());
         agent.poll(s(0));
         let content_type = Some(content_type);
-        agent.handle_response(s(0), Response { status: 200, content_type, retry_after: None });
+        agent.handle_response(s(0), Response { status: 200, content_type, ..Response::default() });
         assert_eq!(agent.poll(s(0)), Step::Opened);
     }
 }
@@ -165,7 +180,7 @@ fn a_refusal_is_kept_short_and_waited_for_briefly() {
 /// code."
 #[test]
 fn no_content_is_stop() {
-    let mut agent = agent(policy(|policy| policy.retry_refusals = true));
+    let mut agent = agent(policy(|policy| policy.retry_statuses = Statuses::temporary()));
     agent.poll(s(0));
     agent.handle_response(s(0), status(204));
     assert_eq!(agent.poll(s(0)), Step::Closed);
@@ -267,7 +282,7 @@ fn the_hubs_own_blocks_move_the_position_and_gaps_are_told() {
 
 #[test]
 fn a_silent_server_is_left_and_a_comment_is_no_silence() {
-    let watched = policy(|policy| policy.silence_max = Some(s(45)));
+    let watched = policy(|policy| policy.read_timeout = ReadTimeout::After(s(45)));
     let mut silent = agent(watched);
     silent.poll(s(0));
     assert_eq!(silent.poll(s(0)), Step::Wait(Some(s(45))));
@@ -293,7 +308,7 @@ fn a_silent_server_is_left_and_a_comment_is_no_silence() {
 
 #[test]
 fn refusals_that_will_pass_are_tried_again_if_the_policy_says_so() {
-    let patient = policy(|policy| policy.retry_refusals = true);
+    let patient = policy(|policy| policy.retry_statuses = Statuses::temporary());
     for code in [429, 500, 502, 503, 504] {
         let mut agent = agent(patient);
         agent.poll(s(0));
@@ -341,4 +356,92 @@ fn a_stored_id_is_sent_with_the_first_connection() {
     let mut agent = agent(Policy::default());
     agent.set_last_event_id("é 1");
     assert_eq!(agent.poll(s(0)), connect_as("é 1"));
+}
+
+/// WHATWG HTML 9.2.1: "Event stream requests can be redirected using HTTP 301 and 307 redirects as with normal
+/// HTTP requests."
+#[test]
+fn a_redirect_is_followed_and_the_next_connection_begins_at_the_start() {
+    let mut agent = agent(Policy::default());
+    agent.poll(s(0));
+    let moved = Response { status: 301, location: Some("/y"), ..Response::default() };
+    agent.handle_response(s(1), moved);
+    assert_eq!(agent.ready_state(), ReadyState::Connecting);
+    let Step::Connect(there) = agent.poll(s(1)) else { panic!() };
+    assert_eq!(
+        (there.url.as_str(), there.method, there.redirects),
+        ("http://a.test/y", Method::GET, 1)
+    );
+    assert_eq!(agent.url(), &there.url);
+    assert_eq!(agent.poll(s(1)), Step::Wait(None));
+    agent.handle_response(s(2), status(200));
+    assert_eq!(agent.poll(s(2)), Step::Opened);
+    feed(&mut agent, s(2), b"id: 1\ndata\n\n");
+    agent.handle_end(s(2));
+    agent.poll(s(2));
+    assert_eq!(agent.poll(s(5)), connect_as("1"));
+}
+
+#[test]
+fn a_redirect_that_cannot_be_followed_is_a_network_error() {
+    let mut agent = agent(Policy::default());
+    agent.poll(s(0));
+    let nowhere = Response { status: 307, location: Some("http://"), ..Response::default() };
+    agent.handle_response(s(0), nowhere);
+    let Step::Reconnecting(Reconnecting { cause, .. }) = agent.poll(s(0)) else { panic!() };
+    assert!(matches!(cause, Lost::Redirect(_)), "{cause}");
+}
+
+#[test]
+fn the_read_timeout_is_learnt_from_the_heartbeat() {
+    let learning = policy(|policy| policy.read_timeout = ReadTimeout::Heartbeat);
+    let mut agent = open(learning);
+    // Nothing is known: it could be silent for ever.
+    feed(&mut agent, s(0), b": welcome\n\ndata: x\n\n");
+    assert_eq!(agent.poll(s(100)), Step::Wait(None));
+    assert!(feed(&mut agent, s(20), b":\n").is_empty(), "not reported unless asked for");
+    assert_eq!(agent.poll(s(20)), Step::Wait(Some(s(80))));
+    assert_eq!(delay(agent.poll(s(80))), s(3));
+    // It stays known, also while there is no answer.
+    agent.poll(s(83));
+    assert_eq!(agent.poll(s(83)), Step::Wait(Some(s(143))));
+
+    // A hub's is known from its first block.
+    let mut agent = open(learning);
+    feed(&mut agent, s(0), b":\nevent: hub.open\ndata: {}\nid: #0\n\n");
+    assert_eq!(agent.poll(s(0)), Step::Wait(Some(s(45))));
+}
+
+#[test]
+fn comments_are_reported_if_asked_for() {
+    let mut agent = open(policy(|policy| policy.report_comments = true));
+    assert_eq!(feed(&mut agent, s(0), b": a\n:b\n"), ["comment:a", "comment:b"]);
+}
+
+#[test]
+fn without_reconnecting_nothing_is_tried_again() {
+    let once = policy(|policy| policy.reconnect = false);
+    let mut ended = open(once);
+    ended.handle_end(s(0));
+    assert_eq!(ended.poll(s(0)), Step::Closed);
+    let mut lost = agent(once);
+    lost.poll(s(0));
+    lost.handle_error(s(0), "refused".into());
+    let failure = Failure::Lost(Lost::Network("refused".into()));
+    assert_eq!(lost.poll(s(0)), Step::Failed(failure));
+    assert_eq!(lost.poll(s(1_000_000)), Step::Closed);
+}
+
+#[test]
+fn reconnect_connects_at_once_and_drops_what_was_half_there() {
+    let mut agent = open(Policy::default());
+    feed(&mut agent, s(0), b"id: 1\ndata: x\n\nid: 2\ndata: half\n");
+    agent.reconnect();
+    assert_eq!(agent.poll(s(0)), connect_as("1"));
+    agent.handle_response(s(0), status(200));
+    agent.poll(s(0));
+    assert_eq!(feed(&mut agent, s(0), b"\ndata: y\n\n"), ["message:y:1"]);
+    agent.close();
+    agent.reconnect();
+    assert_eq!(agent.poll(s(9)), Step::Closed);
 }

@@ -68,20 +68,33 @@ impl Endpoint {
         &self,
         shape: impl Fn(ClientBuilder) -> ClientBuilder,
     ) -> Result<Client, Failure> {
-        let mut headers = HeaderMap::new();
-        if let Some(token) = self.token.as_deref().filter(|token| !token.is_empty()) {
-            let bearer = HeaderValue::try_from(format!("Bearer {token}"));
-            let mut bearer = bearer.context("the token has characters that no header can hold");
-            if let Ok(value) = &mut bearer {
-                value.set_sensitive(true);
-            }
-            headers.insert(AUTHORIZATION, bearer.map_err(Failure::Usage)?);
-        }
+        let headers: HeaderMap =
+            self.bearer()?.map(|bearer| (AUTHORIZATION, bearer)).into_iter().collect();
+        self.anonymous_client(|client| shape(client.default_headers(headers.clone())))
+    }
+
+    /// What shows the token.
+    pub(crate) fn bearer(&self) -> Result<Option<HeaderValue>, Failure> {
+        let Some(token) = self.token.as_deref().filter(|token| !token.is_empty()) else {
+            return Ok(None);
+        };
+        let bearer = HeaderValue::try_from(format!("Bearer {token}"));
+        let mut bearer = bearer
+            .context("the token has characters that no header can hold")
+            .map_err(Failure::Usage)?;
+        bearer.set_sensitive(true);
+        Ok(Some(bearer))
+    }
+
+    /// The same without the token.
+    pub(crate) fn anonymous_client(
+        &self,
+        shape: impl Fn(ClientBuilder) -> ClientBuilder,
+    ) -> Result<Client, Failure> {
         let new = || {
             let client = Client::builder()
                 .user_agent(concat!("headwater/", env!("CARGO_PKG_VERSION")))
-                .connect_timeout(CONNECT_TIMEOUT)
-                .default_headers(headers.clone());
+                .connect_timeout(CONNECT_TIMEOUT);
             // A proxy is for other machines, even where the environment forgets to say so.
             shape(if self.is_loopback() { client.no_proxy() } else { client })
         };

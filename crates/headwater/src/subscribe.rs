@@ -10,8 +10,12 @@ use anstyle::{AnsiColor, Style};
 use anyhow::{Context, anyhow};
 use clap::ValueEnum;
 use futures_util::{FutureExt, StreamExt};
-use headwater_client::{Error, EventSource, Failure as ClientFailure, Gap, Item, Policy};
+use headwater_client::{
+    Error, EventSource, Failure as ClientFailure, Gap, Item, ReadTimeout, Reqwest, Statuses,
+};
 use headwater_log::Topic;
+use reqwest::header::AUTHORIZATION;
+use reqwest::redirect::Policy;
 use tokio::io::{AsyncWrite, AsyncWriteExt};
 
 use crate::endpoint::Endpoint;
@@ -96,12 +100,16 @@ pub(crate) async fn run(args: Args) -> Result<(), Failure> {
 impl Args {
     fn source(&self) -> Result<EventSource, Failure> {
         // Without a time-out for the answer, which has no end.
-        let client = self.endpoint.client(|client| client)?;
-        let mut policy = Policy::default();
-        policy.silence_max = Some(SILENCE_MAX);
-        policy.retry_refusals = true;
-        let id = self.last_event_id.as_deref().unwrap_or_default();
-        let builder = self.request().client(client).policy(policy).last_event_id(id);
+        let transport = self.endpoint.anonymous_client(|client| client.redirect(Policy::none()))?;
+        let mut builder = self
+            .request()
+            .transport(Reqwest::with_client(transport))
+            .read_timeout(ReadTimeout::After(SILENCE_MAX))
+            .retry_statuses(Statuses::temporary())
+            .last_event_id(self.last_event_id.as_deref().unwrap_or_default());
+        if let Some(bearer) = self.endpoint.bearer()? {
+            builder = builder.header(AUTHORIZATION, bearer);
+        }
         builder.build().map_err(|error| match error {
             Error::LastEventId(_) | Error::Url { .. } => Failure::Usage(error.into()),
             error => Failure::Failed(error.into()),
@@ -167,8 +175,7 @@ impl<O: AsyncWrite + Unpin, N: Write> Follower<'_, O, N> {
                 let note = format!("connected to {}", self.endpoint.url());
                 self.note(DIM, &note);
             }
-            Item::Retry(_) => {}
-            Item::Reconnecting(reconnecting) => {
+            Item::Error(reconnecting) => {
                 let delay = reconnecting.delay.as_secs_f64();
                 let note = format!("{}; trying again in {delay:.1} s", reconnecting.cause);
                 self.note(WARNING, &note);
@@ -177,11 +184,12 @@ impl<O: AsyncWrite + Unpin, N: Write> Follower<'_, O, N> {
                 output::gap(self.format, gap, &mut self.buffer);
                 self.note(WARNING, &describe(gap));
             }
-            Item::Event(event) => {
+            Item::Message(event) => {
                 output::event(self.format, event, &mut self.buffer);
                 self.left = self.left.map(|left| left.saturating_sub(1));
                 return self.left == Some(0);
             }
+            _ => {}
         }
         false
     }

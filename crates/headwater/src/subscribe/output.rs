@@ -23,7 +23,7 @@ pub(super) fn event(format: Format, event: &Event, out: &mut Vec<u8>) {
         Format::Sse => {
             let retry = event.retry.and_then(|retry| u64::try_from(retry.as_millis()).ok());
             let fields = EventFields {
-                event_type: Some(&event.event_type),
+                event_type: Some(&event.event),
                 retry,
                 data: Some(&event.data),
                 id: Some(&event.id),
@@ -74,7 +74,7 @@ mod tests {
     fn printed(format: Format) -> String {
         let mut out = Vec::new();
         let one = Event {
-            event_type: "price".into(),
+            event: "price".into(),
             data: "{\"a\":\n1}".into(),
             id: "7".into(),
             retry: Some(Duration::from_millis(1500)),

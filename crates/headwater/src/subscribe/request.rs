@@ -1,8 +1,8 @@
 //! What is asked of the hub.
 
 use headwater_client::{Builder, EventSource};
-use reqwest::header::{CONTENT_TYPE, HeaderValue};
-use reqwest::{Method, Url};
+use reqwest::Url;
+use reqwest::header::CONTENT_TYPE;
 use url::form_urlencoded::Serializer;
 
 use super::{Args, Format};
@@ -25,10 +25,9 @@ impl Args {
         if query.len() <= QUERY_BYTES_MAX {
             return EventSource::builder(with_query(self.endpoint.events(), &query));
         }
-        let form = HeaderValue::from_static("application/x-www-form-urlencoded");
         EventSource::builder(self.endpoint.events())
-            .method(Method::POST, query)
-            .header(CONTENT_TYPE, form)
+            .body(query)
+            .header(CONTENT_TYPE, "application/x-www-form-urlencoded")
     }
 }
 
