@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use clap::error::ErrorKind;
 use clap::{Parser, Subcommand};
 
-use crate::{check_config, decode, demo, failure, publish, serve, subscribe};
+use crate::{bench, check_config, decode, demo, failure, publish, serve, subscribe};
 
 /// A Server-Sent Events hub: publish with one request, and every open page shows it.
 #[derive(Parser)]
@@ -30,6 +30,8 @@ pub(crate) enum Command {
     Pub(publish::Args),
     /// Show events as they arrive; reconnects and resumes as a page does
     Sub(subscribe::Args),
+    /// Load any server of event streams; report deliveries, latency and losses
+    Bench(bench::Args),
     /// Turn an event stream on standard input into a JSON line per event
     Decode(decode::Args),
     /// Check the settings, and show the ones that would be in force
@@ -39,7 +41,7 @@ pub(crate) enum Command {
 impl Command {
     /// Whether it speaks to a hub, or to none, and so has no settings of one.
     pub(crate) fn is_client(&self) -> bool {
-        matches!(self, Self::Pub(_) | Self::Sub(_) | Self::Decode(_))
+        matches!(self, Self::Pub(_) | Self::Sub(_) | Self::Bench(_) | Self::Decode(_))
     }
 }
 

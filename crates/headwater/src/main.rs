@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 #![allow(clippy::disallowed_methods, reason = "a shell: commands read clocks and wait")]
 
+mod bench;
 mod check_config;
 mod cli;
 mod decode;
@@ -52,6 +53,7 @@ fn run(cli: Cli) -> Result<(), Failure> {
             Command::Demo(args) => demo::run(args, level).await,
             Command::Pub(args) => publish::run(args).await,
             Command::Sub(args) => subscribe::run(args).await,
+            Command::Bench(args) => bench::run(args).await,
             Command::Decode(args) => decode::run(args).await,
             Command::CheckConfig(args) => check_config::run(args, level),
         }
