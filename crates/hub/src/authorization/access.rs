@@ -29,6 +29,8 @@ pub struct Identity {
     pub token_id: Option<Box<str>>,
     /// The token's `exp`: from then on it grants nothing, and no stream under it goes on.
     pub expires: Option<Millis>,
+    /// What each of its subscriptions shows to those who watch subscriptions, as JSON, if no rule says it.
+    pub payload: Option<Arc<str>>,
 }
 
 /// One rule of a token: these actions on these topics.
@@ -188,7 +190,7 @@ impl Access {
         let mut granting = self.rules.iter().filter(|rule| rule.actions.subscribe);
         let matching =
             granting.find(|rule| rule.matchers.iter().any(|granted| granted.matches_text(matcher)));
-        matching.and_then(|rule| rule.payload.as_ref())
+        matching.and_then(|rule| rule.payload.as_ref()).or(self.identity.payload.as_ref())
     }
 }
 
@@ -259,5 +261,8 @@ mod tests {
         assert_eq!(payload("b"), None);
         assert_eq!(payload("*"), Some("2"));
         assert_eq!(payload("/x/:y"), Some("2"));
+        let identity = Identity { payload: Some("3".into()), ..Identity::default() };
+        let of_all = Access::to_everything(Actions::only(Action::Publish), identity);
+        assert_eq!(of_all.payload("a").map(|json| &**json), Some("3"));
     }
 }

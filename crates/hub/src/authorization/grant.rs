@@ -4,7 +4,7 @@ use std::fmt;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 
-use headwater_log::Topic;
+use headwater_log::{Pattern, Topic};
 
 use super::matcher::TopicMatcher;
 
@@ -96,9 +96,14 @@ impl Grant {
         !topics.is_empty() && topics.iter().all(|topic| self.covers(topic))
     }
 
-    /// Whether it has this very matcher, or means everything.
-    pub(super) fn has(&self, matcher: &TopicMatcher) -> bool {
-        self.0.all || self.0.others.contains(matcher)
+    /// Whether it has this very pattern, or means everything.
+    pub(super) fn has(&self, pattern: &Pattern) -> bool {
+        let is_it = |matcher: &TopicMatcher| match matcher {
+            TopicMatcher::Pattern(granted) => granted == pattern,
+            TopicMatcher::Route(route) => route.is(pattern),
+            _ => false,
+        };
+        self.0.all || self.0.others.iter().any(is_it)
     }
 
     /// Whether they are one and the same in memory.

@@ -75,6 +75,12 @@ impl Route {
         same_site && self.matches_path(url.path().as_bytes())
     }
 
+    /// Whether it is the same pattern, below the same base. Compiles it if the texts are the same.
+    pub(super) fn is(&self, pattern: &Pattern) -> bool {
+        self.as_str() == pattern.as_str()
+            && Pattern::parse(&self.0.text, &self.0.base).is_ok_and(|own| own == *pattern)
+    }
+
     fn matches_path(&self, path: &[u8]) -> bool {
         if path.len() > Positions::MAX {
             return false;

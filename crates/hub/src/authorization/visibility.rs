@@ -3,7 +3,6 @@
 use headwater_log::Filter;
 
 use super::grant::Grant;
-use super::matcher::TopicMatcher;
 
 /// Which of the events that match a subscription it may see. Part of what makes two subscribers alike:
 /// comparing, hashing and cloning cost next to nothing.
@@ -30,10 +29,7 @@ impl Visibility {
         let covered = || {
             !filter.is_all()
                 && filter.topics().iter().all(|topic| grant.covers(topic))
-                && filter
-                    .patterns()
-                    .iter()
-                    .all(|pattern| grant.has(&TopicMatcher::Pattern(pattern.clone())))
+                && filter.patterns().iter().all(|pattern| grant.has(pattern))
         };
         if grant.is_all() || covered() { Self::Everything } else { Self::Granted(grant.clone()) }
     }
@@ -44,16 +40,19 @@ mod tests {
     use headwater_log::{Pattern, Topic};
     use url::Url;
 
+    use super::super::matcher::TopicMatcher;
     use super::*;
 
     #[test]
     fn is_everything_where_all_that_can_match_is_granted() {
         let base = Url::parse("http://hub.example/").unwrap();
+        let elsewhere = Url::parse("http://other.example/").unwrap();
         let pattern = |text: &str| Pattern::parse(text, &base).unwrap();
         let topic = |text: &str| Topic::parse(text).unwrap();
         let grant = Grant::new(vec![
             TopicMatcher::exact("a").unwrap(),
-            TopicMatcher::Pattern(pattern("/b/:id")),
+            TopicMatcher::pattern("/b/:id", &base).unwrap(),
+            TopicMatcher::pattern("/c/([0-9]+)", &base).unwrap(),
         ]);
         let granted = Visibility::Granted(grant.clone());
         let seen = |grant: &Grant, filter: &Filter| Visibility::new(grant, filter);
@@ -61,7 +60,7 @@ mod tests {
         for covered in [
             Filter::topic(topic("a")),
             Filter::new(vec![topic("a"), topic("b/1")], vec![]),
-            Filter::new(vec![topic("a")], vec![pattern("/b/:id")]),
+            Filter::new(vec![topic("a")], vec![pattern("/b/:id"), pattern("/c/([0-9]+)")]),
         ] {
             assert_eq!(seen(&grant, &covered), Visibility::Everything);
         }
@@ -70,6 +69,7 @@ mod tests {
             Filter::topic(topic("c")),
             Filter::new(vec![topic("a"), topic("c")], vec![]),
             Filter::new(vec![], vec![pattern("/b/*")]),
+            Filter::new(vec![], vec![Pattern::parse("/b/:id", &elsewhere).unwrap()]),
         ] {
             assert_eq!(seen(&grant, &partly), granted);
             assert_eq!(seen(&Grant::all(), &partly), Visibility::Everything);
