@@ -7,12 +7,13 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Context, anyhow};
-use headwater_log::{Append, DiskLog, Draft, Epoch, IdKey, Log, MemoryLog, Millis, Topic};
+use headwater_log::{Append, DiskLog, Draft, Epoch, IdKey, Log, MemoryLog, Millis, Outside, Topic};
 use headwater_server::Hub;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
+use url::Url;
 
 use crate::failure::Failure;
 use crate::logging;
@@ -102,7 +103,7 @@ pub(crate) async fn serve(plan: Plan) -> Result<(), Failure> {
     let listener = bind(general.listen).await?;
     let address = listener.local_addr().context("cannot tell the address")?;
 
-    let log = open_log(&general)?;
+    let log = open_log(&general, &http.root(address))?;
     let hub = Hub::start(log, &hub_config).context("cannot start the hub's threads")?;
     let mut sources = Sources::new();
     for source in general.source {
@@ -196,20 +197,24 @@ fn raise_files_limit(connections_max: usize) {
 }
 
 /// Opens the log; says what was found on disk.
-fn open_log(general: &General) -> Result<Arc<dyn Log>, Failure> {
+fn open_log(general: &General, root: &Url) -> Result<Arc<dyn Log>, Failure> {
+    let retention = general.retention(root).map_err(|error| anyhow!(error))?;
     match general.log {
         Backend::Memory => {
             let epoch = Epoch::new(getrandom::u32().map_err(no_randomness)?);
             let key = IdKey::new(random_id_key()?);
-            let log = MemoryLog::new(epoch, key, general.memory.into());
+            let log = MemoryLog::new(epoch, key, general.memory.limits(retention));
             Ok(Arc::new(log))
         }
         Backend::Disk => {
             let data = general.data.as_deref().unwrap_or(Path::new(DATA));
             // Epochs and nonces have to differ, not to be secret.
-            let mut numbers = fastrand::Rng::with_seed(getrandom::u64().map_err(no_randomness)?);
-            let random = Box::new(move || numbers.u64(..));
-            let opened = DiskLog::open(data, general.disk.into(), random_id_key()?, random);
+            let outside = Outside {
+                id_key: random_id_key()?,
+                random: Arc::new(|| fastrand::u64(..)),
+                now: Arc::new(headwater_server::now),
+            };
+            let opened = DiskLog::open(data, general.disk.options(retention), outside);
             let (log, recovery) = opened.map_err(|error| anyhow!(error))?;
             let sound = recovery.damaged.is_empty() && recovery.missing.is_empty();
             if sound {

@@ -2,6 +2,7 @@
 
 mod general;
 mod layer;
+mod retention;
 mod schema;
 mod shown;
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! Where a subscription begins: its start, resolved against the log.
 
 use headwater_log::{
-    Bounds, Filter, Log, LogError, Millis, Offset, OpenedId, Position, Resolved, Seek,
+    Bounds, Filter, Log, LogError, Millis, Offset, OpenedId, Position, Removals, Resolved, Seek,
 };
 
 use crate::subscription::{Resume, Since, Start, Subscription};
@@ -20,6 +20,8 @@ pub struct Opening {
     pub requested: Option<String>,
     /// Up to there, only the newest event of each topic.
     pub newest_until: Option<Offset>,
+    /// What the log had removed by then has been told, or was not asked for.
+    pub began: Removals,
 }
 
 /// Resolves a start. Asks the log once or twice; `now` is the hub's time. `held` is the window's
@@ -33,7 +35,7 @@ pub async fn open(
     held: Offset,
     now: Millis,
 ) -> Result<Opening, LogError> {
-    let Bounds { floor, tail } = log.bounds();
+    let Bounds { floor, tail, removals } = log.bounds();
     let filter = &subscription.filter;
     let seek = |seek| log.seek(seek, filter.clone());
     let from = |cursor: Position| Opening {
@@ -42,10 +44,16 @@ pub async fn open(
         cursor,
         requested: None,
         newest_until: None,
+        began: removals,
     };
     Ok(match &subscription.start {
-        Start::Live => Opening { resume: Resume::Live, ..from(tail) },
-        Start::Id(id) => resolve(log, id, filter, held).await?,
+        Start::Live => Opening { resume: Resume::Live, began: Removals::NONE, ..from(tail) },
+        Start::Id(id) => {
+            let opening = resolve(log, id, filter, held).await?;
+            // Without a gap nothing is forgiven: what the log has let go the window may still hold.
+            let told = opening.resume == Resume::Gap;
+            Opening { began: if told { removals } else { Removals::NONE }, ..opening }
+        }
         Start::Since(Since::All) => from(log.position(floor)),
         Start::Since(Since::Latest) => {
             Opening { newest_until: Some(tail.offset), ..from(log.position(floor)) }
@@ -88,5 +96,6 @@ async fn resolve(
         cursor,
         requested: Some(id.to_owned()),
         newest_until: None,
+        began: Removals::NONE,
     })
 }

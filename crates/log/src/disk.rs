@@ -5,14 +5,15 @@
 //! is remembered of removed events, and the version of all this (`format`). One thread writes; many
 //! requests share a sync, and while one is synced the next gather. Readers never wait for it.
 
+mod compaction;
 mod epochs;
 mod files;
 mod index;
 mod options;
+mod plan;
 mod reading;
 mod record;
 mod recovery;
-mod retention;
 mod segment;
 mod state;
 mod writer;
@@ -20,6 +21,7 @@ mod writer;
 #[cfg(test)]
 mod simulation;
 
+use std::collections::VecDeque;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -33,9 +35,11 @@ use std::thread;
 
 use tokio::sync::{Semaphore, oneshot, watch};
 
+pub use self::compaction::Compaction;
+use self::compaction::{Compactor, Wake};
 use self::epochs::Epochs;
 use self::files::{Directory, Files};
-pub use self::options::{DiskOptions, Durability};
+pub use self::options::{DiskOptions, Durability, Outside};
 pub use self::recovery::Recovery;
 use self::state::{Recent, State};
 use self::writer::{Request, Writer};
@@ -47,6 +51,7 @@ use crate::log::{
     Tail, TailBatch,
 };
 use crate::position::{Epoch, Offset, Position};
+use crate::removed::Removals;
 use crate::topic::Topic;
 
 /// A log in a directory, which no other process may use at the same time.
@@ -60,8 +65,9 @@ pub struct DiskLog(Arc<Handle>);
 struct Handle {
     shared: Arc<Shared>,
     requests: Option<mpsc::Sender<Request>>,
+    wakes: Option<mpsc::SyncSender<Wake>>,
     waiting: Arc<Semaphore>,
-    writer: Option<thread::JoinHandle<()>>,
+    threads: Vec<thread::JoinHandle<()>>,
     /// Held as long as the log is open.
     _lock: Option<fs::File>,
 }
@@ -105,22 +111,16 @@ pub enum OpenError {
     },
 }
 
-/// Random numbers, of the epoch and the segments' nonces: they have to differ from opening to opening,
-/// and need not be secret.
-pub type Random = Box<dyn FnMut() -> u64 + Send>;
-
 impl DiskLog {
     /// Opens the log in a directory, or makes one. Reads the head of each segment, and the whole of the
-    /// last one if it was not closed; says what it found. `id_key` is for a log that has none yet: 16
-    /// bytes that nobody can guess.
+    /// last one if it was not closed; says what it found.
     ///
     /// # Errors
     /// If the directory cannot be used, is in use, or is of another version.
     pub fn open(
         path: &Path,
         options: DiskOptions,
-        id_key: [u8; 16],
-        random: Random,
+        outside: Outside,
     ) -> Result<(Self, Recovery), OpenError> {
         let failed = |source| OpenError::Io { path: path.to_owned(), source };
         fs::create_dir_all(path).map_err(failed)?;
@@ -139,7 +139,7 @@ impl DiskLog {
         }
         let files = Arc::new(Directory::new(path));
         match recovery::check_format(&*files).map_err(failed)? {
-            Ok(()) => Self::open_files(files, options, id_key, random, Some(lock)).map_err(failed),
+            Ok(()) => Self::open_files(files, options, outside, Some(lock)).map_err(failed),
             Err(found) => Err(OpenError::Format { path: path.to_owned(), found }),
         }
     }
@@ -147,14 +147,13 @@ impl DiskLog {
     fn open_files(
         files: Arc<dyn Files>,
         options: DiskOptions,
-        id_key: [u8; 16],
-        mut random: Random,
+        outside: Outside,
         lock: Option<fs::File>,
     ) -> io::Result<(Self, Recovery)> {
-        let id_key = IdKey::new(recovery::id_key(&*files, id_key)?);
+        let id_key = IdKey::new(recovery::id_key(&*files, outside.id_key)?);
         let mut epochs = Epochs::open(&*files)?;
         let found = recovery::open(&*files, &epochs)?;
-        let [e0, e1, e2, e3, ..] = random().to_le_bytes();
+        let [e0, e1, e2, e3, ..] = (outside.random)().to_le_bytes();
         let epoch = Epoch::new(u32::from_le_bytes([e0, e1, e2, e3]));
         epochs.begin(epoch, found.next)?;
         let tail = found.next.just_before();
@@ -164,7 +163,6 @@ impl DiskLog {
                 floor: if found.sealed.is_empty() { tail } else { found.floor },
                 sealed: found.sealed,
                 open: None,
-                doomed: None,
                 tail,
                 epochs,
                 removed: found.removed,
@@ -176,6 +174,18 @@ impl DiskLog {
             trouble: watch::Sender::new(None),
         });
         let (requests, queue) = mpsc::channel();
+        // One wake that waits is enough: whoever is woken looks at everything.
+        let (wakes, woken) = mpsc::sync_channel(1);
+        let compactor = Compactor {
+            shared: shared.clone(),
+            files: files.clone(),
+            options: options.clone(),
+            outside: outside.clone(),
+            doomed: VecDeque::new(),
+            unreadable: Vec::new(),
+            done: Compaction::default(),
+            only_asked: lock.is_none(),
+        };
         let waiting = Arc::new(Semaphore::new(options.queue_max.max(1)));
         let writer = Writer {
             shared: shared.clone(),
@@ -185,15 +195,39 @@ impl DiskLog {
             next: found.next,
             time: found.time,
             before: found.before,
-            random,
+            outside,
             current: None,
+            compactor: wakes.clone(),
         };
-        let writer = thread::Builder::new()
-            .name("log-writer".to_owned())
-            .spawn(move || writer.run(&queue))?;
-        let handle =
-            Handle { shared, requests: Some(requests), waiting, writer: Some(writer), _lock: lock };
+        let spawn = |name: &str, work: Box<dyn FnOnce() + Send>| {
+            thread::Builder::new().name(name.to_owned()).spawn(work)
+        };
+        let writer = spawn("log-writer", Box::new(move || writer.run(&queue)))?;
+        let compactor = spawn("log-compactor", Box::new(move || compactor.run(&woken)))?;
+        let handle = Handle {
+            shared,
+            requests: Some(requests),
+            wakes: Some(wakes),
+            waiting,
+            threads: vec![writer, compactor],
+            _lock: lock,
+        };
         Ok((Self(Arc::new(handle)), found.report))
+    }
+
+    /// Lets go now of everything that the settings do not keep, and says what went. In the course of
+    /// things a segment is written anew only when half of it goes.
+    ///
+    /// # Errors
+    /// If files cannot be read or written; what was done stays done.
+    pub fn compact(&self) -> BoxFuture<'_, Result<Compaction, LogError>> {
+        let wakes = self.0.wakes.clone();
+        self.blocking(move |_| {
+            let (reply, answer) = mpsc::channel();
+            let gone = || io::Error::other("the log's compactor ended");
+            wakes.ok_or_else(gone)?.send(Wake::Thorough(reply)).map_err(|_| gone())?;
+            answer.recv().map_err(|_| gone())?
+        })
     }
 
     /// Runs what touches files where blocking is allowed.
@@ -216,9 +250,9 @@ impl DiskLog {
 impl Drop for Handle {
     /// Waits until what was appended is written and the open segment is sealed.
     fn drop(&mut self) {
-        self.requests = None;
-        if let Some(writer) = self.writer.take() {
-            let _ = writer.join();
+        (self.requests, self.wakes) = (None, None);
+        for thread in self.threads.drain(..) {
+            let _ = thread.join();
         }
     }
 }
@@ -273,7 +307,8 @@ impl Log for DiskLog {
 
     fn bounds(&self) -> Bounds {
         let state = self.0.shared.state();
-        Bounds { floor: state.floor, tail: state.epochs.position(state.tail) }
+        let tail = state.epochs.position(state.tail);
+        Bounds { floor: state.floor, tail, removals: state.removed.now() }
     }
 
     fn last_of(&self, topic: &Topic) -> Option<Offset> {
@@ -340,7 +375,9 @@ impl Tail for DiskTail {
                     let select = crate::log::Select::Every;
                     let page =
                         self.log.read(Read { after, filter, select, bytes_max: 1 << 20 }).await?;
-                    TailBatch { records: page.records, through: page.scanned_to, lost: page.lost }
+                    // A reader at the tail has had everything before: whatever went since is lost.
+                    let lost = page.lost_since(Removals::NONE);
+                    TailBatch { records: page.records, through: page.scanned_to, lost }
                 }
             };
             self.after = batch.through.offset;

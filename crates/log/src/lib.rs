@@ -14,13 +14,14 @@ mod memory;
 mod pattern;
 mod position;
 mod removed;
+mod retention;
 mod text;
 mod topic;
 
 #[cfg(any(test, feature = "contract"))]
 pub mod contract;
 
-pub use disk::{DiskLog, DiskOptions, Durability, OpenError, Random, Recovery};
+pub use disk::{Compaction, DiskLog, DiskOptions, Durability, OpenError, Outside, Recovery};
 pub use event::{
     Draft, Event, EventType, EventTypeError, IdempotencyKey, Millis, PublisherId, PublisherIdError,
     Record,
@@ -34,4 +35,6 @@ pub use log::{
 pub use memory::{MemoryLimits, MemoryLog};
 pub use pattern::{Pattern, PatternError};
 pub use position::{Epoch, Offset, Position};
+pub use removed::Removals;
+pub use retention::{Keep, Retention};
 pub use topic::{Topic, TopicError};

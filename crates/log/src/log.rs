@@ -8,6 +8,7 @@ use crate::event::{Draft, Millis, PublisherId, Record};
 use crate::filter::Filter;
 use crate::id::IdKey;
 use crate::position::{Offset, Position};
+use crate::removed::Removals;
 use crate::topic::Topic;
 
 /// A future behind a pointer, so that backends of every kind fit behind `dyn Log`.
@@ -36,7 +37,7 @@ pub trait Log: Send + Sync + 'static {
 
     /// Whether an event after the cursor that the filter matches may have been removed. Never wrongly
     /// `false`; a topic of which nothing was removed is not `true` for another's sake as long as the
-    /// backend remembers that.
+    /// backend remembers that. A topic that promises its newest state only loses nothing while it has it.
     fn may_have_lost(&self, after: Offset, filter: &Filter) -> bool;
 
     /// The cursor behind which a wanted part of the log lies.
@@ -153,9 +154,19 @@ pub struct Page {
     pub records: Vec<Arc<Record>>,
     /// The cursor to go on from. It reaches the tail's offset when nothing is left.
     pub scanned_to: Position,
-    /// Whether a record between `after` and the first one given, that the filter would have matched,
-    /// may have been removed.
-    pub lost: bool,
+    /// When a record beyond `after` that the filter would have matched was last removed, or may have
+    /// been: lost to a reader that had begun before.
+    pub removed: Removals,
+    /// Whether something between `after` and `scanned_to` could not be read and never will be.
+    pub damaged: bool,
+}
+
+impl Page {
+    /// Whether a reader has lost something that began when the log's [`Bounds::removals`] were these.
+    #[must_use]
+    pub fn lost_since(&self, began: Removals) -> bool {
+        self.damaged || self.removed > began
+    }
 }
 
 /// How far the log reaches.
@@ -165,6 +176,8 @@ pub struct Bounds {
     pub floor: Offset,
     /// The newest visible place.
     pub tail: Position,
+    /// How often something was removed.
+    pub removals: Removals,
 }
 
 /// What to look for.

@@ -19,13 +19,18 @@ use crate::log::{
     Append, Bounds, BoxFuture, Log, LogError, Page, Read, Resolved, Seek, Select, Tail, TailBatch,
 };
 use crate::position::{Epoch, Offset, Position};
+use crate::removed::Removals;
+use crate::retention::Retention;
 use crate::topic::Topic;
 
 /// How much a [`MemoryLog`] keeps.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MemoryLimits {
-    /// Bytes of events, their names and their indexes, roughly as allocated. Oldest events go first.
+    /// Bytes of events, their names and their indexes, roughly as allocated. Beyond it the oldest events
+    /// go, and at last also those that a topic keeps as its newest state.
     pub bytes_max: usize,
+    /// What is kept of which topics; looked at when a topic gets an event.
+    pub retention: Retention,
     /// Topics of removed events of which is remembered that something was removed: about 100 bytes
     /// each, and the topic's own. Beyond it, a subscriber of a forgotten topic may be told of a gap
     /// that did not concern it.
@@ -36,7 +41,12 @@ pub struct MemoryLimits {
 
 impl Default for MemoryLimits {
     fn default() -> Self {
-        Self { bytes_max: 256 << 20, removed_topics_max: 100_000, keys_max: 100_000 }
+        Self {
+            bytes_max: 256 << 20,
+            retention: Retention::default(),
+            removed_topics_max: 100_000,
+            keys_max: 100_000,
+        }
     }
 }
 
@@ -83,7 +93,7 @@ const SCAN_RECORDS_MAX: usize = 1024;
 impl MemoryLog {
     fn read_now(&self, read: &Read) -> Page {
         let kept = self.kept();
-        let lost = kept.may_have_lost(read.after, &read.filter);
+        let removed = kept.removed_after(read.after, &read.filter);
         let (mut records, mut through) = match read.filter.exact() {
             Some(topics) => kept.of_topics(topics, read.after, SCAN_RECORDS_MAX),
             None => kept.after(read.after, SCAN_RECORDS_MAX),
@@ -107,7 +117,7 @@ impl MemoryLog {
             records.truncate(last + 1);
             through = records.last().map_or(through, |record| record.position.offset);
         }
-        Page { records, scanned_to: self.position(through), lost }
+        Page { records, scanned_to: self.position(through), removed, damaged: false }
     }
 
     fn seek_last(&self, count: u64, filter: &Filter) -> Offset {
@@ -155,7 +165,8 @@ impl Log for MemoryLog {
 
     fn bounds(&self) -> Bounds {
         let kept = self.kept();
-        Bounds { floor: kept.floor(), tail: self.position(kept.tail()) }
+        let tail = self.position(kept.tail());
+        Bounds { floor: kept.floor(), tail, removals: kept.removals() }
     }
 
     fn last_of(&self, topic: &Topic) -> Option<Offset> {
@@ -163,7 +174,7 @@ impl Log for MemoryLog {
     }
 
     fn may_have_lost(&self, after: Offset, filter: &Filter) -> bool {
-        self.kept().may_have_lost(after, filter)
+        self.kept().removed_after(after, filter) > Removals::NONE
     }
 
     fn seek(&self, seek: Seek, filter: Arc<Filter>) -> BoxFuture<'_, Result<Offset, LogError>> {
@@ -213,7 +224,7 @@ impl Tail for MemoryTail {
                 return Err(LogError::Closed);
             }
             let kept = self.log.kept();
-            let lost = kept.floor() > after;
+            let lost = kept.removed_after(after, &Filter::all()) > Removals::NONE;
             let (records, through) = kept.after(after, SCAN_RECORDS_MAX);
             drop(kept);
             self.after = through;

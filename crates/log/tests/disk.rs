@@ -11,8 +11,9 @@ use std::time::Duration;
 
 use headwater_log::contract::{Keep, draft};
 use headwater_log::{
-    Appended, DiskLog, DiskOptions, Filter, IdempotencyKey, Log, Millis, Offset, OpenError,
-    Position, PublisherId, Random, Read, Record, Recovery, Rejection, Resolved, Select, Topic,
+    Appended, DiskLog, DiskOptions, Filter, IdempotencyKey, Keep as KeepOf, Log, Millis, Offset,
+    OpenError, Outside, Position, PublisherId, Read, Record, Recovery, Rejection, Removals,
+    Resolved, Retention, Select, Topic,
 };
 use tempfile::TempDir;
 
@@ -20,11 +21,13 @@ const KEY: [u8; 16] = [7; 16];
 
 static SEED: AtomicU64 = AtomicU64::new(1);
 
-fn random() -> Random {
-    Box::new(|| {
+/// Events are as old as their times say at this one.
+fn outside(now: Millis) -> Outside {
+    let random = || {
         let seed = SEED.fetch_add(1, Ordering::Relaxed);
         seed.wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(31).wrapping_mul(0xbf58_476d_1ce4_e5b9)
-    })
+    };
+    Outside { id_key: KEY, random: Arc::new(random), now: Arc::new(move || now) }
 }
 
 fn small() -> DiskOptions {
@@ -32,13 +35,20 @@ fn small() -> DiskOptions {
 }
 
 fn open(path: &Path, options: DiskOptions) -> (DiskLog, Recovery) {
-    DiskLog::open(path, options, KEY, random()).unwrap()
+    open_at(path, options, Millis(0))
+}
+
+fn open_at(path: &Path, options: DiskOptions, now: Millis) -> (DiskLog, Recovery) {
+    DiskLog::open(path, options, outside(now)).unwrap()
 }
 
 fn make(keep: Keep) -> Arc<dyn Log> {
     let options = match keep {
         Keep::Everything => DiskOptions { segment_bytes: 64 << 10, ..DiskOptions::default() },
-        Keep::Little => DiskOptions { bytes_max: Some(64 << 10), ..small() },
+        Keep::Little | Keep::States => {
+            let retention = keep.retention();
+            DiskOptions { bytes_max: Some(64 << 10), retention, ..small() }
+        }
     };
     // Used again by the next run, because nobody is left to remove it.
     let nth = CASES.fetch_add(1, Ordering::Relaxed);
@@ -72,7 +82,7 @@ async fn everything(log: &DiskLog) -> (Vec<Arc<Record>>, bool) {
         let page = log.read(read).await.unwrap();
         assert!(page.scanned_to.offset > after);
         after = page.scanned_to.offset;
-        lost |= page.lost;
+        lost |= page.lost_since(Removals::NONE);
         records.extend(page.records);
     }
     (records, lost)
@@ -247,6 +257,7 @@ async fn what_was_removed_is_remembered() {
     for _ in 0..500 {
         publish(&log, "busy", &"x".repeat(300)).await;
     }
+    log.compact().await.unwrap();
     let floor = log.bounds().floor;
     assert!(floor > Offset::START);
     drop(log);
@@ -263,13 +274,16 @@ async fn what_was_removed_is_remembered() {
 #[tokio::test]
 async fn old_segments_go_by_age() {
     let directory = TempDir::new().unwrap();
-    let options = DiskOptions { age_max: Some(Duration::from_secs(60)), ..small() };
-    let (log, _) = open(directory.path(), options);
+    let keep = KeepOf { age_max: Some(Duration::from_secs(60)), ..KeepOf::default() };
+    let retention = Retention { otherwise: keep, ..Retention::default() };
+    let options = DiskOptions { retention, ..small() };
+    let (log, _) = open_at(directory.path(), options, Millis(299_000));
     for second in 0..300 {
         let mut draft = draft(&["t"], &"x".repeat(400));
         draft.event.time = Millis(second * 1000);
         log.append(vec![draft]).await;
     }
+    log.compact().await.unwrap();
     let (records, _) = everything(&log).await;
     let oldest = records[0].event.time.0 / 1000;
     assert!((150..=239).contains(&oldest), "{oldest}");
@@ -309,12 +323,12 @@ async fn ids_keys_and_order_outlive_the_process() {
 async fn a_directory_is_one_process_at_a_time_and_one_version() {
     let directory = TempDir::new().unwrap();
     let (log, _) = open(directory.path(), small());
-    let again = DiskLog::open(directory.path(), small(), KEY, random()).map(|_| ());
+    let again = DiskLog::open(directory.path(), small(), outside(Millis(0))).map(|_| ());
     assert!(matches!(again, Err(OpenError::Locked { .. })));
     drop(log);
-    fs::write(directory.path().join("format"), "headwater log, version 2\n").unwrap();
-    let again = DiskLog::open(directory.path(), small(), KEY, random()).map(|_| ());
-    assert!(matches!(again, Err(OpenError::Format { found, .. }) if found.ends_with("version 2")));
+    fs::write(directory.path().join("format"), "headwater log, version 3\n").unwrap();
+    let again = DiskLog::open(directory.path(), small(), outside(Millis(0))).map(|_| ());
+    assert!(matches!(again, Err(OpenError::Format { found, .. }) if found.ends_with("version 3")));
 }
 
 #[tokio::test]

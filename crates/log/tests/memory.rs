@@ -8,9 +8,10 @@ use headwater_log::{Epoch, IdKey, Log, MemoryLimits, MemoryLog};
 fn make(keep: Keep) -> Arc<dyn Log> {
     let bytes_max = match keep {
         Keep::Everything => MemoryLimits::default().bytes_max,
-        Keep::Little => 64 * 1024,
+        Keep::Little | Keep::States => 64 * 1024,
     };
-    let limits = MemoryLimits { bytes_max, ..MemoryLimits::default() };
+    let retention = keep.retention();
+    let limits = MemoryLimits { bytes_max, retention, ..MemoryLimits::default() };
     Arc::new(MemoryLog::new(Epoch::new(7), IdKey::new([1; 16]), limits))
 }
 

@@ -1,7 +1,7 @@
 //! What the operator may set of the HTTP server.
 
 use std::fmt;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::str::FromStr;
 
 use bytes::Bytes;
@@ -33,6 +33,22 @@ pub struct Config {
     /// The pages that are served beside the hub.
     #[serde(skip)]
     pub pages: Vec<Page>,
+}
+
+impl Config {
+    /// The root that topics and patterns are resolved against: how the hub is seen from outside or, if
+    /// nobody says it, on this machine.
+    ///
+    /// # Panics
+    /// Never: an address and a number make a URL.
+    #[must_use]
+    pub fn root(&self, address: SocketAddr) -> Url {
+        if let Some(url) = &self.public_url {
+            return url.as_url().clone();
+        }
+        let url = format!("http://127.0.0.1:{}/", address.port());
+        Url::parse(&url).expect("an address and a number make a URL")
+    }
 }
 
 /// A page that is served as it is.

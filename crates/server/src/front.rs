@@ -110,7 +110,7 @@ impl Front {
             return Err(ServeError::HeaderBytes { bytes: limits.header_bytes_max });
         }
         Ok(Self {
-            base: base(&config, address),
+            base: config.root(address),
             guard: Guard::new(&config, address),
             cors: Cors::new(&config),
             bodies: Budget::new(limits.bodies_bytes_max),
@@ -133,15 +133,6 @@ impl Front {
     fn is_trusted(&self, address: IpAddr) -> bool {
         self.config.trusted_proxies.iter().any(|network| network.contains(address))
     }
-}
-
-/// How the hub is seen, if nobody says it: on this machine.
-fn base(config: &Config, address: SocketAddr) -> Url {
-    if let Some(url) = &config.public_url {
-        return url.as_url().clone();
-    }
-    let url = format!("http://127.0.0.1:{}/", address.port());
-    Url::parse(&url).expect("an address and a number make a URL")
 }
 
 /// Accepts until `shutdown` is over.

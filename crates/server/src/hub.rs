@@ -108,8 +108,7 @@ impl Hub {
     /// The hub's time, for events.
     #[must_use]
     pub fn now(&self) -> Millis {
-        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        Millis(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
+        now()
     }
 
     /// The id of a position.
@@ -217,6 +216,13 @@ impl Hub {
     pub fn config(&self) -> &HubConfig {
         &self.0.config
     }
+}
+
+/// This machine's time.
+#[must_use]
+pub fn now() -> Millis {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    Millis(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
 }
 
 const TAIL_RETRY: Duration = Duration::from_secs(1);

@@ -22,6 +22,6 @@ pub use headwater_hub::{Block, BlockKind, Encoding, Gap, Resume, Since, Start, S
 
 pub use config::{Config, CorsOrigin, Network, Origin, Page, PublicUrl, PublishKey, SettingError};
 pub use front::{ServeError, serve};
-pub use hub::{Hub, HubConfig, SubscribeError};
+pub use hub::{Hub, HubConfig, SubscribeError, now};
 pub use limits::Limits;
 pub use stream::EventStream;

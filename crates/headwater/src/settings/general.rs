@@ -6,10 +6,12 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
-use headwater_log::{DiskOptions, Durability, MemoryLimits};
+use headwater_log::{DiskOptions, Durability, MemoryLimits, Retention};
 use serde::{Deserialize, Serialize};
 use tracing_subscriber::filter::Targets;
+use url::Url;
 
+use super::retention::{Rule, retention};
 use crate::source::Source;
 
 /// What the program itself has to know.
@@ -27,6 +29,8 @@ pub(crate) struct General {
     pub(crate) log_level: LogLevel,
     pub(crate) disk: Disk,
     pub(crate) memory: Memory,
+    /// What is kept of which topics; the first that matches holds.
+    pub(crate) retention: Vec<Rule>,
     pub(crate) source: Vec<Source>,
 }
 
@@ -41,8 +45,23 @@ impl Default for General {
             log_level: LogLevel::default(),
             disk: Disk::default(),
             memory: Memory::default(),
+            retention: Vec::new(),
             source: Vec::new(),
         }
+    }
+}
+
+impl General {
+    /// What is kept of which topics, which are resolved against a root.
+    ///
+    /// # Errors
+    /// What is wrong with a pattern.
+    pub(crate) fn retention(&self, root: &Url) -> Result<Retention, String> {
+        let age_max_hours = match self.log {
+            Backend::Disk => self.disk.age_max_hours,
+            Backend::Memory => 0,
+        };
+        retention(&self.retention, age_max_hours, root)
     }
 }
 
@@ -87,22 +106,22 @@ impl Default for Disk {
     }
 }
 
-impl From<Disk> for DiskOptions {
-    fn from(disk: Disk) -> Self {
-        let hours = |hours: u64| Duration::from_secs(hours.saturating_mul(3600));
-        Self {
-            durability: match disk.durability {
+impl Disk {
+    /// How the log on disk is kept.
+    pub(crate) fn options(self, retention: Retention) -> DiskOptions {
+        DiskOptions {
+            durability: match self.durability {
                 When::Always => Durability::Always,
                 When::Interval => {
-                    Durability::Interval(Duration::from_millis(disk.sync_interval_ms))
+                    Durability::Interval(Duration::from_millis(self.sync_interval_ms))
                 }
                 When::Os => Durability::Os,
             },
-            segment_bytes: disk.segment_bytes,
-            bytes_max: Some(disk.bytes_max).filter(|&bytes| bytes > 0),
-            age_max: Some(disk.age_max_hours).filter(|&age| age > 0).map(hours),
-            removed_topics_max: disk.removed_topics_max,
-            queue_max: disk.queue_max,
+            segment_bytes: self.segment_bytes,
+            bytes_max: Some(self.bytes_max).filter(|&bytes| bytes > 0),
+            retention,
+            removed_topics_max: self.removed_topics_max,
+            queue_max: self.queue_max,
         }
     }
 }
@@ -138,12 +157,14 @@ impl Default for Memory {
     }
 }
 
-impl From<Memory> for MemoryLimits {
-    fn from(memory: Memory) -> Self {
-        Self {
-            bytes_max: memory.bytes_max,
-            removed_topics_max: memory.removed_topics_max,
-            keys_max: memory.keys_max,
+impl Memory {
+    /// What the log in memory keeps.
+    pub(crate) fn limits(self, retention: Retention) -> MemoryLimits {
+        MemoryLimits {
+            bytes_max: self.bytes_max,
+            retention,
+            removed_topics_max: self.removed_topics_max,
+            keys_max: self.keys_max,
         }
     }
 }

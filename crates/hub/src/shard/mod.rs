@@ -138,7 +138,7 @@ impl Shard {
         retry_ms: u64,
     ) -> Key {
         let Subscription { filter, encoding, events_max, .. } = subscription;
-        let Opening { resume, told, cursor, requested, newest_until } = opening;
+        let Opening { resume, told, cursor, requested, newest_until, began } = opening;
         let open = control::open(*encoding, resume, retry_ms, &self.id_key.seal(told));
         let gap = (resume == crate::Resume::Gap).then_some(requested);
         let pending = (!open.is_empty()).then_some(Block {
@@ -158,7 +158,7 @@ impl Shard {
             events_left: events_max.unwrap_or(u32::MAX),
             active: now,
             told: now,
-            extra: Some(Box::new(Extra { pending, gap, newest_until })),
+            extra: Some(Box::new(Extra { pending, gap, newest_until, began })),
         });
         let key = Key { slot, generation: self.generations };
         self.ready.push_back(key);

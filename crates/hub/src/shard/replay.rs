@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use headwater_log::{LogError, Page, Position, Read, Select};
+use headwater_log::{LogError, Page, Position, Read, Removals, Select};
 
 use super::run::Run;
 use super::subscriber::{Close, Key, Sink, Waiting};
@@ -38,7 +38,9 @@ impl Shard {
         for key in keys {
             let Some(subscriber) = self.find(key) else { continue };
             let until = subscriber.wants_newest();
-            if page.lost {
+            // Who fell behind had begun before anything beyond its place was removed.
+            let began = subscriber.extra.as_ref().map_or(Removals::NONE, |extra| extra.began);
+            if page.lost_since(began) {
                 let at = subscriber.at;
                 if subscriber.cut.is_some() {
                     // "if the event is gone when the socket drains, it is closed": what a gap is told
@@ -48,7 +50,9 @@ impl Shard {
                 }
                 let requested = self.id_key.seal(at);
                 if let Some(subscriber) = self.find(key) {
-                    subscriber.extra().gap.get_or_insert(Some(requested));
+                    let extra = subscriber.extra();
+                    extra.gap.get_or_insert(Some(requested));
+                    extra.began = extra.began.max(page.removed);
                 }
             }
             match until.filter(|&until| until < page.scanned_to.offset) {
@@ -124,6 +128,10 @@ impl Shard {
             return;
         }
         let Some(run) = self.gather(slot, snapshot) else { return };
+        if let Some(extra) = self.subscribers.get_mut(slot).and_then(|own| own.extra.as_mut()) {
+            // The window holds all that follows: what of it is gone later is lost.
+            extra.began = Removals::NONE;
+        }
         if let Sent::All = self.deliver(slot, &run, now, sink)
             && let Some(subscriber) = self.subscribers.get(slot)
         {

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use headwater_log::{Offset, Position};
+use headwater_log::{Offset, Position, Removals};
 
 use super::group::GroupId;
 use super::run::Cut;
@@ -58,6 +58,8 @@ pub(super) struct Extra {
     pub(super) gap: Option<Option<String>>,
     /// Up to there, only the newest event of each topic.
     pub(super) newest_until: Option<Offset>,
+    /// What the log had removed by then is no loss to it, or it was told.
+    pub(super) began: Removals,
 }
 
 impl Subscriber {

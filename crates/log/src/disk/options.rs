@@ -1,6 +1,10 @@
 //! How a disk log is set up.
 
+use std::sync::Arc;
 use std::time::Duration;
+
+use crate::event::Millis;
+use crate::retention::Retention;
 
 /// When an event counts as published.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,10 +27,11 @@ pub struct DiskOptions {
     /// The size of a segment file, reserved when it is begun. A record cannot be larger. Retention
     /// removes whole segments.
     pub segment_bytes: u32,
-    /// Remove the oldest segments when all of them have more bytes than this.
+    /// When all segments have more bytes than this, the oldest lose what no topic keeps as its newest
+    /// state.
     pub bytes_max: Option<u64>,
-    /// Remove a segment when its newest event is older than this, by the hub's time.
-    pub age_max: Option<Duration>,
+    /// What is kept of which topics.
+    pub retention: Retention,
     /// Topics of removed events of which is remembered that something was removed; see
     /// [`MemoryLimits`](crate::MemoryLimits).
     pub removed_topics_max: usize,
@@ -40,9 +45,21 @@ impl Default for DiskOptions {
             durability: Durability::Always,
             segment_bytes: 64 << 20,
             bytes_max: None,
-            age_max: None,
+            retention: Retention::default(),
             removed_topics_max: 100_000,
             queue_max: 4096,
         }
     }
+}
+
+/// What a log needs that it cannot make itself.
+#[derive(Clone)]
+pub struct Outside {
+    /// The key of the ids, for a log that has none yet: 16 bytes that nobody can guess.
+    pub id_key: [u8; 16],
+    /// Random numbers, of the epoch and the segments' nonces: they have to differ from opening to
+    /// opening, and need not be secret.
+    pub random: Arc<dyn Fn() -> u64 + Send + Sync>,
+    /// The hub's time, by which events grow old.
+    pub now: Arc<dyn Fn() -> Millis + Send + Sync>,
 }

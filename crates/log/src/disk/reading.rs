@@ -26,8 +26,8 @@ const KEY_LIFETIME_MS: u64 = 24 * 60 * 60 * 1000;
 
 impl Shared {
     pub(super) fn read(&self, read: &Read) -> io::Result<Page> {
-        let mut lost = self.state().may_have_lost(read.after, &read.filter);
-        let mut cursor = read.after;
+        let removed = self.state().removed_after(read.after, &read.filter);
+        let (mut cursor, mut damaged) = (read.after, false);
         let mut records = Vec::new();
         let (mut bytes, mut left) = (0, SCAN_RECORDS_MAX);
         while left > 0 && bytes < read.bytes_max {
@@ -40,10 +40,9 @@ impl Shared {
                 if read.filter.exact().is_some() { READ_ONE_BYTES } else { READ_AHEAD_BYTES };
             let mut reader = Reader::new(&candidates.file, candidates.file.len()?, ahead);
             cursor = candidates.through;
-            for &(ordinal, place) in &candidates.records {
-                let offset = candidates.header.base.get() + u64::from(ordinal);
-                let Some(record) = self.record(&mut reader, &candidates, offset, place)? else {
-                    lost = true;
+            for &(offset, place) in &candidates.records {
+                let Some(record) = record(&mut reader, &candidates, offset, place)? else {
+                    damaged = true;
                     continue;
                 };
                 if !self.wants(read, &record)? {
@@ -52,12 +51,16 @@ impl Shared {
                 bytes += record.event.data.len();
                 records.push(Arc::new(record));
                 if bytes >= read.bytes_max {
-                    cursor = Offset::new(offset);
+                    cursor = offset;
                     break;
                 }
             }
         }
-        Ok(Page { records, scanned_to: self.state().epochs.position(cursor), lost })
+        let state = self.state();
+        damaged |= state.is_damaged_between(read.after, cursor);
+        // What went while this was read is missing too.
+        let removed = removed.max(state.removed_after(read.after, &read.filter));
+        Ok(Page { records, scanned_to: state.epochs.position(cursor), removed, damaged })
     }
 
     fn candidates(
@@ -72,25 +75,6 @@ impl Shared {
             Part::Open(candidates) => Ok(Some(candidates)),
             Part::End => Ok(None),
         }
-    }
-
-    /// The record at a place; `None` if it cannot be read any more, or is not the one that it should be.
-    fn record(
-        &self,
-        reader: &mut Reader<'_>,
-        candidates: &Candidates,
-        offset: u64,
-        place: u32,
-    ) -> io::Result<Option<Record>> {
-        if place == 0 {
-            return Ok(None);
-        }
-        Ok(match reader.record(u64::from(place), candidates.header)? {
-            Found::Record(stored) if stored.record.position.offset.get() == offset => {
-                Some(stored.record)
-            }
-            _ => None,
-        })
     }
 
     fn wants(&self, read: &Read, record: &Record) -> io::Result<bool> {
@@ -149,7 +133,7 @@ impl Shared {
             let state = self.state();
             let in_open = state.open.as_ref().and_then(|open| {
                 let (body, ordinal) = open.index.of_key(key)?;
-                Some((body, Offset::new(open.header.base.get() + u64::from(ordinal))))
+                Some((body, open.index.offset(ordinal)))
             });
             (state.sealed.clone(), in_open)
         };
@@ -159,7 +143,7 @@ impl Shared {
         let mut found = in_open;
         for segment in sealed.iter().rev().take_while(young) {
             if let Some((body, ordinal)) = segment.index.of_key(key)? {
-                found = Some((body, Offset::new(segment.base().get() + u64::from(ordinal))));
+                found = Some((body, segment.index.offset(ordinal)?));
             }
         }
         let Some((body, offset)) = found else { return Ok(None) };
@@ -175,7 +159,7 @@ impl Shared {
         };
         let Some(&(_, place)) = candidates.records.first() else { return Ok(None) };
         let mut reader = Reader::new(&candidates.file, candidates.file.len()?, READ_ONE_BYTES);
-        self.record(&mut reader, &candidates, offset.get(), place)
+        record(&mut reader, &candidates, offset, place)
     }
 
     pub(super) fn seek(&self, seek: Seek, filter: &Filter) -> io::Result<Offset> {
@@ -194,7 +178,7 @@ impl Shared {
         match sealed {
             Some(segment) => {
                 let ordinal = segment.index.at_time(time)?;
-                Ok(Offset::new(segment.base().get() + u64::from(ordinal)).just_before())
+                Ok(segment.index.offset(ordinal)?.just_before())
             }
             None => Ok(self.state().seek_in_open(time)),
         }
@@ -240,15 +224,13 @@ impl Shared {
             cursor = candidates.through;
             let mut reader =
                 Reader::new(&candidates.file, candidates.file.len()?, READ_AHEAD_BYTES);
-            for &(ordinal, place) in &candidates.records {
-                let offset = Offset::new(candidates.header.base.get() + u64::from(ordinal));
+            for &(offset, place) in &candidates.records {
                 if offset > to {
                     break;
                 }
                 if filter.exact().is_some() || filter.is_all() {
                     offsets.push(offset);
-                } else if let Some(record) =
-                    self.record(&mut reader, &candidates, offset.get(), place)?
+                } else if let Some(record) = record(&mut reader, &candidates, offset, place)?
                     && record.event.topics.iter().any(|topic| {
                         *matching
                             .entry(topic.clone())
@@ -263,6 +245,19 @@ impl Shared {
     }
 }
 
+/// The record at a place; `None` if it cannot be read any more, or is not the one that it should be.
+fn record(
+    reader: &mut Reader<'_>,
+    candidates: &Candidates,
+    offset: Offset,
+    place: u32,
+) -> io::Result<Option<Record>> {
+    Ok(match reader.record(u64::from(place), candidates.header)? {
+        Found::Record(stored) if stored.record.position.offset == offset => Some(stored.record),
+        _ => None,
+    })
+}
+
 /// The first answer that some segment has.
 fn first_some<'a>(
     segments: impl Iterator<Item = &'a Arc<Sealed>>,
@@ -270,7 +265,7 @@ fn first_some<'a>(
 ) -> io::Result<Option<Offset>> {
     for segment in segments {
         if let Some(ordinal) = ask(segment)? {
-            return Ok(Some(Offset::new(segment.base().get() + u64::from(ordinal))));
+            return segment.index.offset(ordinal).map(Some);
         }
     }
     Ok(None)

@@ -4,10 +4,10 @@ use std::fmt;
 use std::io;
 use std::sync::Arc;
 
+use super::compaction::remembered;
 use super::epochs::Epochs;
-use super::files::{Files, read, remove, replace};
+use super::files::{File, Files, read, remove, replace};
 use super::index::{LiveIndex, SealedIndex};
-use super::retention::remembered;
 use super::segment::{
     Before, Damage, HEADER_BYTES, Header, base_of, index_name, scan, segment_name,
 };
@@ -25,6 +25,8 @@ pub(super) struct Found {
     pub(super) next: Offset,
     pub(super) time: Millis,
     pub(super) before: Before,
+    /// What the last segment stands for, if it was compacted.
+    covers: Option<(Offset, Offset)>,
     pub(super) removed: Removed,
     pub(super) report: Recovery,
 }
@@ -81,6 +83,7 @@ pub(super) fn open(files: &dyn Files, epochs: &Epochs) -> io::Result<Found> {
             None => remove(files, &segment_name(base))?,
         }
     }
+    let segments = without_covered(files, segments)?;
     for name in files.list()? {
         // What a crash left of a removal, or of a file that was to be put in place.
         let orphan = name.strip_suffix(".idx").is_some_and(|base| {
@@ -99,6 +102,7 @@ pub(super) fn open(files: &dyn Files, epochs: &Epochs) -> io::Result<Found> {
         next: epochs.next(),
         time: Millis::default(),
         before: Before::default(),
+        covers: None,
         removed: Removed::default(),
         report: Recovery::default(),
     };
@@ -121,16 +125,39 @@ pub(super) fn open(files: &dyn Files, epochs: &Epochs) -> io::Result<Found> {
     Ok(found)
 }
 
+/// Removes the segments whose remains are in a compacted one: a crash came before that.
+fn without_covered(
+    files: &dyn Files,
+    segments: Vec<(Arc<dyn File>, Header)>,
+) -> io::Result<Vec<(Arc<dyn File>, Header)>> {
+    let mut kept: Vec<(Arc<dyn File>, Header)> = Vec::with_capacity(segments.len());
+    let mut through = Offset::START;
+    for (file, header) in segments {
+        if header.base <= through {
+            remove(files, &segment_name(header.base))?;
+            continue;
+        }
+        if let Some(compacted) = header.compacted {
+            through = compacted.through;
+        }
+        kept.push((file, header));
+    }
+    Ok(kept)
+}
+
 impl Found {
     fn take(
         &mut self,
         files: &dyn Files,
-        file: Arc<dyn super::files::File>,
+        file: Arc<dyn File>,
         header: Header,
         end: Option<u32>,
     ) -> io::Result<()> {
         let name = segment_name(header.base);
-        if header.before.base != self.before.base {
+        // A compacted segment stands for all that it was made of.
+        let covered =
+            self.covers.is_some_and(|(first, last)| (first..=last).contains(&header.before.base));
+        if header.before.base != self.before.base && !covered {
             if self.sealed.is_empty() {
                 // Retention took what was before.
                 self.floor = header.base.just_before();
@@ -140,17 +167,19 @@ impl Found {
             }
         }
         let sealed = match whole_index(files, header, end)? {
-            Some(index) => {
-                let bytes = u64::from(index.end);
-                Some(Sealed { file, index, bytes })
-            }
+            Some(index) => Some(Sealed::new(file, index)?),
             None => self.read_again(files, file, header, end)?,
         };
         self.next = self.next.max(header.base);
         let Some(sealed) = sealed else { return Ok(()) };
         self.report.segments += 1;
         self.report.records += u64::from(sealed.index.count());
-        self.next = Offset::new(sealed.last().get().saturating_add(1)).max(self.next);
+        if sealed.index.is_sparse() && header.compacted.is_none() {
+            let offsets = sealed.index.offsets(0, usize::MAX)?;
+            self.holes.extend(missing(header.base, &offsets));
+        }
+        self.next = Offset::new(sealed.last.get().saturating_add(1)).max(self.next);
+        self.covers = header.compacted.map(|compacted| (header.base, compacted.through));
         self.time = self.time.max(sealed.index.last_time);
         self.before = Before { base: header.base, end: sealed.index.end };
         self.sealed.push(Arc::new(sealed));
@@ -161,14 +190,14 @@ impl Found {
     fn read_again(
         &mut self,
         files: &dyn Files,
-        file: Arc<dyn super::files::File>,
+        file: Arc<dyn File>,
         header: Header,
         end: Option<u32>,
     ) -> io::Result<Option<Sealed>> {
         let name = segment_name(header.base);
-        let base = header.base.get();
-        let mut index = LiveIndex::default();
-        let scanned = scan(&file, header, end, |stored, place| index.add(base, stored, place))?;
+        let mut index = LiveIndex::new(header.base);
+        index.reaches(self.time);
+        let scanned = scan(&file, header, end, |stored, place| index.add(stored, place))?;
         self.report.read_again += 1;
         if scanned.torn {
             self.report.torn = Some((name.clone(), scanned.end));
@@ -176,8 +205,7 @@ impl Found {
         for Damage { at, to } in scanned.damage {
             self.report.damaged.push((name.clone(), at, to));
         }
-        self.holes.extend(missing(&index, base));
-        if scanned.end as usize <= HEADER_BYTES {
+        if scanned.end as usize <= HEADER_BYTES && header.compacted.is_none() {
             remove(files, &name)?;
             return Ok(None);
         }
@@ -200,22 +228,22 @@ fn whole_index(
     Ok(index.filter(|index| index.header == header && end.is_none_or(|end| end == index.end)))
 }
 
-/// The stretches of records that an index has no place for, as (cursor before, last offset).
-fn missing(index: &LiveIndex, base: u64) -> Vec<(Offset, Offset)> {
-    let mut holes: Vec<(Offset, Offset)> = Vec::new();
-    for (offset, _) in (base..).zip(&index.places).filter(|&(_, &place)| place == 0) {
-        let offset = Offset::new(offset);
-        match holes.last_mut() {
-            Some((_, last)) if *last == offset.just_before() => *last = offset,
-            _ => holes.push((offset.just_before(), offset)),
+/// The stretches between records of a segment, as (cursor before, last offset).
+fn missing(base: Offset, offsets: &[Offset]) -> Vec<(Offset, Offset)> {
+    let mut after = base.just_before();
+    let mut holes = Vec::new();
+    for &offset in offsets {
+        if offset.just_before() > after {
+            holes.push((after, offset.just_before()));
         }
+        after = offset;
     }
     holes
 }
 
 const FORMAT: &str = "format";
 /// The version is that of everything in the directory.
-const FORMAT_LINE: &str = "headwater log, version 1\n";
+const FORMAT_LINE: &str = "headwater log, version 2\n";
 
 /// Checks that the directory is a log of this version, or makes it one.
 pub(super) fn check_format(files: &dyn Files) -> io::Result<Result<(), String>> {

@@ -20,6 +20,17 @@ pub(super) struct Header {
     /// The segment before: where it begins (0 if there was none) and where its records end. So a segment
     /// that is missing is missed, and what was found to be the end of one stays its end.
     pub(super) before: Before,
+    /// If it was compacted: numbers that are left out are no loss, and its end is known.
+    pub(super) compacted: Option<Compacted>,
+}
+
+/// What a compacted segment stands for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Compacted {
+    /// The last offset of the segments that it was made of.
+    pub(super) through: Offset,
+    /// Behind its last record.
+    pub(super) end: u32,
 }
 
 /// The segment before another.
@@ -31,7 +42,7 @@ pub(super) struct Before {
 
 pub(super) const HEADER_BYTES: usize = 64;
 const MAGIC: &[u8; 8] = b"hwlogseg";
-const HEADER_CHECKED_BYTES: usize = 8 + 4 + 8 + 8 + 8 + 4;
+const HEADER_CHECKED_BYTES: usize = 8 + 4 + 8 + 8 + 8 + 4 + 8 + 4;
 
 impl Header {
     pub(super) fn encode(self) -> [u8; HEADER_BYTES] {
@@ -42,6 +53,9 @@ impl Header {
         out.put_u64_le(self.nonce);
         out.put_u64_le(self.before.base.get());
         out.put_u32_le(self.before.end);
+        // A segment that was not compacted ends at 0.
+        out.put_u64_le(self.compacted.map_or(0, |compacted| compacted.through.get()));
+        out.put_u32_le(self.compacted.map_or(0, |compacted| compacted.end));
         out.put_u32_le(crc32c::crc32c(&out));
         out.resize(HEADER_BYTES, 0);
         let mut header = [0; HEADER_BYTES];
@@ -62,6 +76,11 @@ impl Header {
             before: Before {
                 base: Offset::new(fields.try_get_u64_le().ok()?),
                 end: fields.try_get_u32_le().ok()?,
+            },
+            compacted: {
+                let through = Offset::new(fields.try_get_u64_le().ok()?);
+                let end = fields.try_get_u32_le().ok()?;
+                (end > 0).then_some(Compacted { through, end })
             },
         })
     }
@@ -112,7 +131,7 @@ pub(super) struct Scan {
 
 /// Reads a segment record by record: hands each with its place to `each`. Memory is constant.
 ///
-/// If the end is known, nothing behind it is looked at.
+/// If the end is known, nothing behind it is looked at, and what is missing before it is damage.
 ///
 /// A record that cannot be read is damage if one behind it was written when this one was known to be on
 /// disk; else the log ends here, because nobody was told of what follows.
@@ -122,6 +141,7 @@ pub(super) fn scan(
     end: Option<u32>,
     mut each: impl FnMut(&Stored, u32),
 ) -> io::Result<Scan> {
+    let end = header.compacted.map_or(end, |compacted| Some(compacted.end));
     let len = file.len()?.min(u64::from(end.unwrap_or(u32::MAX)));
     let mut reader = Reader::new(file, len, READ_BYTES);
     let mut scan = Scan::default();
@@ -131,7 +151,8 @@ pub(super) fn scan(
         let stored = match found {
             Found::Record(stored)
                 if stored.record.position.offset >= next
-                    && stored.record.position.epoch == header.epoch =>
+                    && (header.compacted.is_some()
+                        || stored.record.position.epoch == header.epoch) =>
             {
                 stored
             }
@@ -143,7 +164,10 @@ pub(super) fn scan(
                 }
                 None => {
                     scan.end = place(at);
-                    scan.torn = !matches!(found, Found::End);
+                    match end.filter(|&end| place(at) < end) {
+                        Some(end) => scan.damage.push(Damage { at: place(at), to: end }),
+                        None => scan.torn = !matches!(found, Found::End),
+                    }
                     return Ok(scan);
                 }
             },

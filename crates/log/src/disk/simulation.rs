@@ -19,9 +19,12 @@ use std::sync::{Arc, MutexGuard};
 use fastrand::Rng;
 
 use super::files::{File, Files};
-use super::{DiskLog, DiskOptions, Recovery};
+use super::{DiskLog, DiskOptions, Durability, Outside, Recovery};
 use crate::contract::draft;
-use crate::{Appended, Filter, Log, Position, Read, Record, Resolved, Select};
+use crate::{
+    Appended, Filter, Keep, Log, Millis, Offset, Position, Read, Record, Resolved, Retention,
+    Select, Topic,
+};
 
 /// A disk whose unsynced content may be lost.
 #[derive(Clone)]
@@ -268,7 +271,7 @@ impl File for Opened {
 /// What publishers were told.
 #[derive(Default)]
 struct Told {
-    committed: Vec<(Position, String)>,
+    committed: Vec<(Position, String, &'static str)>,
     rejected: Vec<String>,
     /// Every event that was ever seen at a position.
     seen: HashMap<(u32, u64), String>,
@@ -280,13 +283,23 @@ async fn simulate(seed: u64) {
     let mut disk = Disk::new(seed ^ 1);
     let mut told = Told::default();
     let bytes_max = rng.bool().then(|| rng.u64(4_000..20_000));
+    let durability = if rng.u64(..3) == 0 { Durability::Os } else { Durability::Always };
+    let promised =
+        Promise { durable: durability == Durability::Always, whole: bytes_max.is_none() };
     for opening in 0..6_u32 {
-        let options = DiskOptions { segment_bytes: 2048, bytes_max, ..DiskOptions::default() };
-        let mut numbers = Rng::with_seed(seed ^ (u64::from(opening) << 32));
-        let random = Box::new(move || numbers.u64(..));
-        let opened = DiskLog::open_files(Arc::new(disk.clone()), options, [7; 16], random, None);
+        let rules = vec![(of(STATE), Keep::LATEST)];
+        let retention = Retention { rules, ..Retention::default() };
+        let options = DiskOptions {
+            durability,
+            segment_bytes: 2048,
+            bytes_max,
+            retention,
+            ..DiskOptions::default()
+        };
+        let outside = outside(seed ^ (u64::from(opening) << 32));
+        let opened = DiskLog::open_files(Arc::new(disk.clone()), options, outside, None);
         let (log, recovery) = opened.unwrap_or_else(|error| panic!("seed {seed}: {error}"));
-        check(seed, &log, &recovery, &mut told).await;
+        check(seed, &log, &recovery, &mut told, promised).await;
         let faults = [0, 0, 5, 30][usize::try_from(rng.u64(..4)).unwrap()];
         if rng.bool() {
             disk.content().operations_left = rng.u64(1..150);
@@ -298,6 +311,10 @@ async fn simulate(seed: u64) {
                 content.full = content.rng.u64(..8) == 0;
             }
             publish(&mut rng, &log, &disk, &mut told).await;
+            if rng.u64(..5) == 0 {
+                // It may fail, like everything else here.
+                let _ = log.compact().await;
+            }
         }
         {
             let mut content = disk.content();
@@ -320,20 +337,28 @@ async fn simulate(seed: u64) {
     }
 }
 
+fn outside(seed: u64) -> Outside {
+    let numbers = Mutex::new(Rng::with_seed(seed));
+    let random = Arc::new(move || numbers.lock().unwrap().u64(..));
+    Outside { id_key: [7; 16], random, now: Arc::new(Millis::default) }
+}
+
 async fn publish(rng: &mut Rng, log: &DiskLog, disk: &Disk, told: &mut Told) {
-    let data: Vec<String> = (0..rng.u64(..4) + 1)
+    let data: Vec<(String, &'static str)> = (0..rng.u64(..4) + 1)
         .map(|nth| {
             let size = usize::try_from(rng.u64(..200)).unwrap();
-            format!("{}.{nth} {}", told.published, "x".repeat(size))
+            let data = format!("{}.{nth} {}", told.published, "x".repeat(size));
+            (data, [HISTORY, STATE][usize::from(rng.u64(..3) == 0)])
         })
         .collect();
     told.published += 1;
-    let answers = log.append(data.iter().map(|data| draft(&["t"], data)).collect()).await;
+    let drafts = data.iter().map(|(data, topic)| draft(&[topic], data)).collect();
+    let answers = log.append(drafts).await;
     // Nobody hears an answer that comes after the power has gone.
     let in_time = disk.content().left.is_none();
-    for (answer, data) in answers.into_iter().zip(data).filter(|_| in_time) {
+    for (answer, (data, topic)) in answers.into_iter().zip(data).filter(|_| in_time) {
         match answer {
-            Appended::Committed(position) => told.committed.push((position, data)),
+            Appended::Committed(position) => told.committed.push((position, data, topic)),
             Appended::Rejected(_) => told.rejected.push(data),
             Appended::Unknown { .. } => {}
             Appended::Duplicate { .. } => panic!("nothing was published twice"),
@@ -341,7 +366,16 @@ async fn publish(rng: &mut Rng, log: &DiskLog, disk: &Disk, told: &mut Told) {
     }
 }
 
-async fn check(seed: u64, log: &DiskLog, recovery: &Recovery, told: &mut Told) {
+/// What a log is set up for.
+#[derive(Clone, Copy)]
+struct Promise {
+    /// What was acknowledged is on disk.
+    durable: bool,
+    /// Nothing is removed because of its size.
+    whole: bool,
+}
+
+async fn check(seed: u64, log: &DiskLog, recovery: &Recovery, told: &mut Told, promised: Promise) {
     assert!(recovery.damaged.is_empty(), "seed {seed}: {recovery}");
     assert!(recovery.missing.is_empty(), "seed {seed}: {recovery}");
     let records = everything(log).await;
@@ -354,21 +388,42 @@ async fn check(seed: u64, log: &DiskLog, recovery: &Recovery, told: &mut Told) {
         let known = told.seen.entry((epoch.get(), offset.get())).or_insert(data.clone());
         assert_eq!(*known, data, "seed {seed}: an id names two events");
     }
-    let floor = log.bounds().floor;
-    let filter = Filter::topic(crate::Topic::parse("t").unwrap());
-    let mut rest = records.iter();
-    for (position, data) in &told.committed {
-        if position.offset <= floor {
-            let before = position.offset.just_before();
-            assert!(log.may_have_lost(before, &filter), "seed {seed}: {data} went without a word");
+    let found: HashMap<&str, Position> =
+        records.iter().map(|record| (&*record.event.data, record.position)).collect();
+    let newest = records.iter().rfind(|record| record.event.topics[0].as_str() == STATE);
+    let newest = newest.map(|record| record.position.offset);
+    let mut lost = false;
+    for (position, data, topic) in &told.committed {
+        let resolved = log.resolve(&log.id_key().seal(*position)).await.unwrap();
+        if let Some(found) = found.get(&**data) {
+            assert_eq!(found, position, "seed {seed}: {data}");
+            assert_eq!(resolved, Resolved::At(position.offset), "seed {seed}: {data}");
             continue;
         }
-        let found = rest.find(|record| record.event.data.as_ref() == data);
-        let found = found.unwrap_or_else(|| panic!("seed {seed}: {data} was acknowledged"));
-        assert_eq!(found.position, *position, "seed {seed}: {data}");
-        let resolved = log.resolve(&log.id_key().seal(*position)).await.unwrap();
-        assert_eq!(resolved, Resolved::At(position.offset), "seed {seed}: {data}");
+        let of_topic = of(topic);
+        let told = log.may_have_lost(position.offset.just_before(), &of_topic);
+        if !promised.durable && (told || matches!(resolved, Resolved::Lost(_))) {
+            lost = true;
+        } else if *topic == STATE {
+            assert!(
+                newest > Some(position.offset),
+                "seed {seed}: {} was the newest state {position:?} {resolved:?} {told} {newest:?} {recovery} {:?}",
+                &data[..4],
+                log.bounds()
+            );
+        } else {
+            assert!(!promised.whole && told, "seed {seed}: {data} went without a word");
+        }
     }
+    let state_lost = log.may_have_lost(Offset::START, &of(STATE));
+    assert!(lost || !state_lost, "seed {seed}: a state is no history");
+}
+
+const HISTORY: &str = "t";
+const STATE: &str = "s";
+
+fn of(topic: &str) -> Filter {
+    Filter::topic(Topic::parse(topic).unwrap())
 }
 
 async fn everything(log: &DiskLog) -> Vec<Arc<Record>> {
@@ -377,7 +432,7 @@ async fn everything(log: &DiskLog) -> Vec<Arc<Record>> {
         let filter = Arc::new(Filter::all());
         let read = Read { after, filter, select: Select::Every, bytes_max: 4096 };
         let page = log.read(read).await.unwrap();
-        assert!(!page.lost && page.scanned_to.offset > after);
+        assert!(!page.lost_since(log.bounds().removals) && page.scanned_to.offset > after);
         after = page.scanned_to.offset;
         records.extend(page.records);
     }

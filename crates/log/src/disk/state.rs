@@ -11,7 +11,7 @@ use super::segment::Header;
 use crate::event::{Millis, PublisherId, Record};
 use crate::filter::Filter;
 use crate::position::Offset;
-use crate::removed::Removed;
+use crate::removed::{Removals, Removed};
 use crate::topic::Topic;
 
 /// A segment that is not written any more.
@@ -20,13 +20,15 @@ pub(super) struct Sealed {
     pub(super) index: SealedIndex,
     /// On disk, with its index.
     pub(super) bytes: u64,
+    /// The last offset that it stands for.
+    pub(super) last: Offset,
 }
 
 /// The segment that is being written, as far as it is visible.
 pub(super) struct Open {
     pub(super) header: Header,
     pub(super) file: Arc<dyn File>,
-    pub(super) index: LiveIndex,
+    pub(super) index: Arc<LiveIndex>,
     /// Behind the last visible record.
     pub(super) end: u32,
 }
@@ -38,8 +40,6 @@ pub(super) struct State {
     pub(super) open: Option<Open>,
     pub(super) tail: Offset,
     pub(super) floor: Offset,
-    /// The segment whose files are to be removed.
-    pub(super) doomed: Option<Offset>,
     pub(super) epochs: Epochs,
     pub(super) removed: Removed,
     /// Stretches that cannot be read, as (cursor before, last offset).
@@ -92,21 +92,25 @@ fn footprint(record: &Record) -> usize {
 pub(super) struct Candidates {
     pub(super) file: Arc<dyn File>,
     pub(super) header: Header,
-    /// Number and place, in order. A place of 0 is a record that cannot be read.
-    pub(super) records: Vec<(Ordinal, u32)>,
+    /// Offset and place, in order.
+    pub(super) records: Vec<(Offset, u32)>,
     /// The cursor behind them.
     pub(super) through: Offset,
 }
 
 impl Sealed {
-    pub(super) fn base(&self) -> Offset {
-        self.index.header.base
+    pub(super) fn new(file: Arc<dyn File>, index: SealedIndex) -> io::Result<Self> {
+        let last = match (index.header.compacted, index.count().checked_sub(1)) {
+            (Some(compacted), _) => compacted.through,
+            (None, Some(last)) => index.offset(last)?,
+            (None, None) => index.header.base.just_before(),
+        };
+        let bytes = u64::from(index.end) + index.bytes()?;
+        Ok(Self { file, index, bytes, last })
     }
 
-    /// The last offset that it could hold.
-    pub(super) fn last(&self) -> Offset {
-        let count = u64::from(self.index.count());
-        Offset::new(self.base().get().saturating_add(count).saturating_sub(1))
+    pub(super) fn base(&self) -> Offset {
+        self.index.header.base
     }
 
     pub(super) fn candidates(
@@ -116,30 +120,32 @@ impl Sealed {
         count: usize,
     ) -> io::Result<Candidates> {
         let index = &self.index;
-        let from = ordinal_after(self.base(), after);
+        let from = index.after(after)?;
         let (records, full) = match exact {
             None => {
                 let places = index.places(from, count)?;
                 let full = places.len() == count;
-                ((from..).zip(places).collect(), full)
+                let offsets = index.offsets(from, count)?;
+                (offsets.into_iter().zip(places).collect::<Vec<_>>(), full)
             }
             Some(topics) => {
                 let lists: io::Result<Vec<_>> =
                     topics.iter().map(|topic| index.of_topic(topic, from, count)).collect();
                 let (ordinals, full) = merge(lists?, count);
                 let place = |ordinal| {
-                    Ok((ordinal, index.places(ordinal, 1)?.first().copied().unwrap_or_default()))
+                    let place = index.places(ordinal, 1)?.first().copied().unwrap_or_default();
+                    Ok((index.offset(ordinal)?, place))
                 };
                 (ordinals.into_iter().map(place).collect::<io::Result<Vec<_>>>()?, full)
             }
         };
-        let through = through(self.base(), &records, full).unwrap_or_else(|| self.last());
+        let through = through(&records, full).unwrap_or(self.last);
         Ok(Candidates { file: self.file.clone(), header: index.header, records, through })
     }
 }
 
 impl Open {
-    /// The same for the open segment; `None` where everything visible has been given.
+    /// The same for the open segment; `tail` is where everything visible has been given.
     pub(super) fn candidates(
         &self,
         after: Offset,
@@ -147,37 +153,32 @@ impl Open {
         count: usize,
         tail: Offset,
     ) -> Candidates {
-        let from = ordinal_after(self.header.base, after);
+        let index = &self.index;
+        let from = index.after(after);
         let (records, full) = match exact {
             None => {
-                let places = self.index.places(from, count);
+                let places = index.places(from, count);
                 let full = places.len() == count;
-                ((from..).zip(places).collect::<Vec<_>>(), full)
+                let records = (from..).zip(places);
+                (records.map(|(rank, place)| (index.offset(rank), place)).collect(), full)
             }
             Some(topics) => {
-                let lists =
-                    topics.iter().map(|topic| self.index.of_topic(topic, from, count)).collect();
+                let lists = topics.iter().map(|topic| index.of_topic(topic, from, count)).collect();
                 let (ordinals, full) = merge(lists, count);
                 let place = |ordinal| {
-                    (ordinal, self.index.places(ordinal, 1).first().copied().unwrap_or_default())
+                    let place = index.places(ordinal, 1).first().copied().unwrap_or_default();
+                    (index.offset(ordinal), place)
                 };
-                (ordinals.into_iter().map(place).collect(), full)
+                (ordinals.into_iter().map(place).collect::<Vec<_>>(), full)
             }
         };
-        let through = through(self.header.base, &records, full).unwrap_or(tail);
+        let through = through(&records, full).unwrap_or(tail);
         Candidates { file: self.file.clone(), header: self.header, records, through }
     }
 }
 
-/// The number of the first record after a cursor.
-fn ordinal_after(base: Offset, after: Offset) -> Ordinal {
-    let number = after.get().saturating_add(1).saturating_sub(base.get());
-    Ordinal::try_from(number).unwrap_or(Ordinal::MAX)
-}
-
-fn through(base: Offset, records: &[(Ordinal, u32)], full: bool) -> Option<Offset> {
-    let &(last, _) = records.last().filter(|_| full)?;
-    Some(Offset::new(base.get().saturating_add(u64::from(last))))
+fn through(records: &[(Offset, u32)], full: bool) -> Option<Offset> {
+    records.last().filter(|_| full).map(|&(last, _)| last)
 }
 
 /// The first `count` of several lists, of each of which at most `count` are given; and whether there may
@@ -203,7 +204,7 @@ pub(super) enum Part {
 impl State {
     /// The part of the log that lies behind a cursor.
     pub(super) fn part_after(&self, after: Offset, exact: Option<&[Topic]>, count: usize) -> Part {
-        let at = self.sealed.partition_point(|segment| segment.last() <= after);
+        let at = self.sealed.partition_point(|segment| segment.last <= after);
         if let Some(segment) = self.sealed.get(at) {
             return Part::Sealed(segment.clone());
         }
@@ -215,26 +216,35 @@ impl State {
         }
     }
 
+    /// When an event beyond a cursor that a filter matches was last removed.
+    pub(super) fn removed_after(&self, after: Offset, filter: &Filter) -> Removals {
+        self.removed.after(after, filter)
+    }
+
     pub(super) fn may_have_lost(&self, after: Offset, filter: &Filter) -> bool {
-        let removed = self.floor > after && self.removed.may_concern(after, filter);
         // What was in a hole nobody knows.
-        removed || self.holes.iter().any(|&(_, last)| last > after)
+        self.removed_after(after, filter) > Removals::NONE
+            || self.holes.iter().any(|&(_, last)| last > after)
+    }
+
+    /// Whether something between two cursors can never be read.
+    pub(super) fn is_damaged_between(&self, after: Offset, through: Offset) -> bool {
+        self.holes.iter().any(|&(before, last)| last > after && before < through)
     }
 
     /// The newest record of a topic in the open segment, and the segments to ask if it has none.
     pub(super) fn newest_of(&self, topic: &Topic) -> Result<Offset, Vec<Arc<Sealed>>> {
-        let of_open = self.open.as_ref().and_then(|open| {
-            let ordinal = open.index.last_of(topic)?;
-            Some(Offset::new(open.header.base.get() + u64::from(ordinal)))
-        });
+        let of_open = self
+            .open
+            .as_ref()
+            .and_then(|open| open.index.last_of(topic).map(|ordinal| open.index.offset(ordinal)));
         of_open.ok_or_else(|| self.sealed.clone())
     }
 
     /// The first record with a publisher's id in the open segment.
     pub(super) fn find_in_open(&self, id: &PublisherId) -> Option<Offset> {
         let open = self.open.as_ref()?;
-        let ordinal = open.index.of_id(id)?;
-        Some(Offset::new(open.header.base.get() + u64::from(ordinal)))
+        open.index.of_id(id).map(|ordinal| open.index.offset(ordinal))
     }
 
     /// The cursor before the first record of the open segment at or after a time.
@@ -242,7 +252,7 @@ impl State {
         let Some(open) = &self.open else { return self.tail };
         match open.index.at_time(time) {
             ordinal if ordinal >= open.index.count() => self.tail,
-            ordinal => Offset::new(open.header.base.get() + u64::from(ordinal)).just_before(),
+            ordinal => open.index.offset(ordinal).just_before(),
         }
     }
 }

@@ -3,17 +3,19 @@
 use std::collections::HashMap;
 use std::io;
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender};
+use std::time::Duration;
 
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
+use super::compaction::{Wake, remember};
 use super::files::{Files, remove, replace};
 use super::index::{LiveIndex, SealedIndex};
 use super::options::{DiskOptions, Durability};
 use super::record::{Place, Stored, encode, stored_len};
-use super::segment::{Before, HEADER_BYTES, Header, index_name, segment_name};
+use super::segment::{Before, HEADER_BYTES, Header, index_name, scan, segment_name};
 use super::state::{Open, Sealed};
-use super::{Shared, retention};
+use super::{Outside, Shared};
 use crate::event::{Draft, IdempotencyKey, Millis, PublisherId, Record};
 use crate::log::{Append, Appended, Rejection};
 use crate::position::{Epoch, Offset, Position};
@@ -35,8 +37,9 @@ pub(super) struct Writer {
     pub(super) next: Offset,
     pub(super) time: Millis,
     pub(super) before: Before,
-    pub(super) random: Box<dyn FnMut() -> u64 + Send>,
+    pub(super) outside: Outside,
     pub(super) current: Option<Current>,
+    pub(super) compactor: SyncSender<Wake>,
 }
 
 /// The segment that is being written.
@@ -46,6 +49,16 @@ pub(super) struct Current {
     /// 0 <= synced <= end
     end: u32,
     synced: u32,
+    /// Nothing more is written to it.
+    failed: Option<Failure>,
+}
+
+/// After what a segment ends early.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Failure {
+    Write,
+    /// What was not synced by then is not on disk, whatever a later sync says.
+    Sync,
 }
 
 /// What one sync takes.
@@ -66,6 +79,8 @@ pub(super) struct Known {
     pub(super) publisher_id: Option<PublisherId>,
 }
 
+/// How often is looked whether what is open has grown too old.
+const LOOK: Duration = Duration::from_secs(60);
 /// So many bytes are written before they are synced, even if more wait.
 const BATCH_BYTES_MAX: usize = 8 << 20;
 
@@ -75,7 +90,7 @@ impl Writer {
         loop {
             let request = match self.options.durability {
                 Durability::Interval(interval) => requests.recv_timeout(interval),
-                _ => requests.recv().map_err(|_| RecvTimeoutError::Disconnected),
+                _ => requests.recv_timeout(LOOK),
             };
             match request {
                 Ok(first) => {
@@ -89,7 +104,12 @@ impl Writer {
                     }
                     self.commit(waiting);
                 }
-                Err(RecvTimeoutError::Timeout) => self.sync_late(),
+                Err(RecvTimeoutError::Timeout) => {
+                    if matches!(self.options.durability, Durability::Interval(_)) {
+                        self.sync_late();
+                    }
+                    self.seal_old();
+                }
                 Err(RecvTimeoutError::Disconnected) => break,
             }
         }
@@ -117,7 +137,6 @@ impl Writer {
             // A publisher that is gone needs no answer.
             let _ = reply.send(answer);
         }
-        retention::apply(&self.shared, &*self.files, &self.options, self.time);
     }
 
     /// Puts a draft into the batch, or says why not.
@@ -141,7 +160,10 @@ impl Writer {
             batch.answers.push((nth, at, answer));
             return Ok(());
         }
-        let used = self.current.as_ref().map(|current| current.end as usize + batch.bytes.len());
+        let used = match &self.current {
+            Some(Current { failed: None, end, .. }) => Some(*end as usize + batch.bytes.len()),
+            _ => None,
+        };
         if used.is_none_or(|used| used + bytes > self.options.segment_bytes as usize) {
             self.flush(batch, answers);
             self.rotate().map_err(|error| unavailable(&error))?;
@@ -216,10 +238,11 @@ impl Writer {
         }
         let current = self.current.as_mut();
         let current = current.ok_or_else(|| io::Error::other("there is no segment to write to"))?;
-        current.file.write_at(&batch.bytes, u64::from(current.end))?;
+        let written = current.file.write_at(&batch.bytes, u64::from(current.end));
+        written.inspect_err(|_| current.failed = Some(Failure::Write))?;
         let end = current.end + u32::try_from(batch.bytes.len()).unwrap_or(u32::MAX);
         if self.options.durability == Durability::Always {
-            current.file.sync()?;
+            current.file.sync().inspect_err(|_| current.failed = Some(Failure::Sync))?;
             current.synced = end;
         }
         current.end = end;
@@ -228,9 +251,8 @@ impl Writer {
 
     /// After a failed write or sync nobody knows what is on disk: the segment ends where it was known, and
     /// a new one begins. It is never tried again as if nothing had happened.
-    fn give_up(&mut self, error: &io::Error) -> String {
+    fn give_up(&self, error: &io::Error) -> String {
         let reason = format!("the segment could not be written: {error}");
-        self.current = None;
         self.shared.set_trouble(Some(reason.clone()));
         reason
     }
@@ -242,9 +264,10 @@ impl Writer {
         let mut state = self.shared.state();
         let mut records = Vec::with_capacity(stored.len());
         if let Some(open) = &mut state.open {
-            let base = open.header.base.get();
+            // Whoever plans a compaction may hold the index for a moment; then it is copied.
+            let index = Arc::make_mut(&mut open.index);
             for (stored, place) in stored {
-                open.index.add(base, &stored, place);
+                index.add(&stored, place);
                 open.end = place + u32::try_from(stored.bytes).unwrap_or(u32::MAX);
                 records.push(Arc::new(stored.record));
             }
@@ -258,14 +281,27 @@ impl Writer {
     /// Syncs what was shown before it was on disk.
     fn sync_late(&mut self) {
         let Some(current) = &mut self.current else { return };
-        if current.synced == current.end {
+        if current.synced == current.end || current.failed == Some(Failure::Sync) {
             return;
         }
         match current.file.sync() {
             Ok(()) => current.synced = current.end,
             Err(error) => {
+                current.failed = Some(Failure::Sync);
                 self.give_up(&error);
             }
+        }
+    }
+
+    /// Seals the open segment if it would else keep for much longer what has grown too old.
+    fn seal_old(&mut self) {
+        let Some(age_min) = self.options.retention.age_min() else { return };
+        let first = self.shared.state().open.as_ref().and_then(|open| open.index.first_time());
+        let age_ms = first.map_or(0, |first| (self.outside.now)().0.saturating_sub(first.0));
+        if u128::from(age_ms) > age_min.as_millis() {
+            self.sync_late();
+            // What cannot be sealed now is tried again at the next look.
+            let _ = self.seal();
         }
     }
 
@@ -281,12 +317,16 @@ impl Writer {
 
     /// Writes the open segment's index beside it; from then on it is only read.
     fn seal(&mut self) -> io::Result<()> {
+        if let Some(current) = &self.current
+            && current.synced < current.end
+        {
+            self.cut_back(current)?;
+        }
         self.current = None;
         let (header, file, index, end) = {
             let state = self.shared.state();
             let Some(open) = &state.open else { return Ok(()) };
-            let index = open.index.encode(open.header, open.end);
-            (open.header, open.file.clone(), index, open.end)
+            (open.header, open.file.clone(), open.index.clone(), open.end)
         };
         let empty = end as usize == HEADER_BYTES;
         if empty {
@@ -296,12 +336,41 @@ impl Writer {
             self.shared.state().open = None;
             return Ok(());
         }
-        let sealed = seal_file(&*self.files, header, file, &index, end)?;
+        let sealed = seal_file(&*self.files, header, file, &index.encode(header, end), end)?;
         self.before = Before { base: header.base, end };
-        let mut state = self.shared.state();
-        state.sealed.push(Arc::new(sealed));
-        state.open = None;
+        {
+            let mut state = self.shared.state();
+            state.sealed.push(Arc::new(sealed));
+            state.open = None;
+        }
+        // If the compactor is at work it will look again anyway.
+        let _ = self.compactor.try_send(Wake::Sealed);
         Ok(())
+    }
+
+    /// The sync failed: the segment ends at the last place that was synced. What was shown beyond it is
+    /// lost, and whoever comes back for it is told so.
+    fn cut_back(&self, current: &Current) -> io::Result<()> {
+        let mut index = LiveIndex::new(current.header.base);
+        let synced = Some(current.synced);
+        scan(&current.file, current.header, synced, |stored, place| index.add(stored, place))?;
+        let kept = index.count();
+        {
+            let mut state = self.shared.state();
+            let state = &mut *state;
+            if let Some(open) = state.open.as_mut().filter(|open| open.end > current.synced) {
+                state.removed.begin();
+                for (topic, ordinals) in open.index.postings() {
+                    if let Some(&last) = ordinals.last().filter(|&&last| last >= kept) {
+                        let offset = open.index.offset(last);
+                        state.removed.note(topic, offset, self.options.removed_topics_max);
+                    }
+                }
+                open.index = Arc::new(index);
+                open.end = current.synced;
+            }
+        }
+        remember(&self.shared, &*self.files)
     }
 
     fn begin(&mut self) -> io::Result<()> {
@@ -311,16 +380,19 @@ impl Writer {
         let header = Header {
             epoch: self.epoch,
             base: self.next,
-            nonce: (self.random)(),
+            nonce: (self.outside.random)(),
             before: self.before,
+            compacted: None,
         };
         let file = self.files.create(&name, u64::from(self.options.segment_bytes))?;
         file.write_at(&header.encode(), 0)?;
         file.sync()?;
         self.files.sync_dir()?;
         let begin = HEADER_BYTES as u32;
-        self.current = Some(Current { header, file: file.clone(), end: begin, synced: begin });
-        let index = LiveIndex::default();
+        let failed = None;
+        self.current =
+            Some(Current { header, file: file.clone(), end: begin, synced: begin, failed });
+        let index = Arc::new(LiveIndex::new(header.base));
         self.shared.state().open = Some(Open { header, file, index, end: begin });
         Ok(())
     }
@@ -338,7 +410,7 @@ pub(super) fn seal_file(
     let opened = SealedIndex::open(index_file)?;
     let opened = opened.ok_or_else(|| io::Error::other("the index cannot be read back"))?;
     file.truncate(u64::from(end))?;
-    Ok(Sealed { file, index: opened, bytes: u64::from(end) + index.len() as u64 })
+    Sealed::new(file, opened)
 }
 
 fn set(answers: &mut [Append], nth: usize, at: usize, answer: Appended) {

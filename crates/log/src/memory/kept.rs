@@ -1,6 +1,7 @@
 //! What a memory log holds, and its indexes.
 
-use std::collections::{BinaryHeap, HashMap, VecDeque};
+use std::collections::{BTreeMap, BinaryHeap, HashMap, VecDeque};
+use std::ops::Bound;
 use std::sync::Arc;
 
 use super::MemoryLimits;
@@ -8,17 +9,20 @@ use crate::event::{Draft, Event, IdempotencyKey, Millis, PublisherId, Record};
 use crate::filter::Filter;
 use crate::log::{Appended, Rejection};
 use crate::position::{Epoch, Offset, Position};
-use crate::removed::Removed;
+use crate::removed::{Removals, Removed};
+use crate::retention::Keep;
 use crate::topic::Topic;
 
 /// The records, oldest first, and what finds them.
 pub(super) struct Kept {
     epoch: Epoch,
     limits: MemoryLimits,
-    records: VecDeque<Arc<Record>>,
+    records: BTreeMap<Offset, Arc<Record>>,
     bytes: usize,
-    /// Of every topic with a kept record, the offsets of those.
-    by_topic: HashMap<Topic, VecDeque<Offset>>,
+    /// Every topic with a kept record.
+    by_topic: HashMap<Topic, OfTopic>,
+    /// No record that is not the newest state of a topic lies at or before it.
+    history_from: Offset,
     /// The first kept record of each publisher's id.
     by_publisher_id: HashMap<PublisherId, Offset>,
     keys: Keys,
@@ -29,14 +33,26 @@ pub(super) struct Kept {
     time: Millis,
 }
 
+/// A topic's kept records.
+struct OfTopic {
+    keep: Keep,
+    offsets: VecDeque<Offset>,
+    /// What lies at or before it the topic itself does not keep; another one may.
+    keeps_after: Offset,
+    /// Of the records beyond that.
+    count: u64,
+    bytes: u64,
+}
+
 impl Kept {
     pub(super) fn new(epoch: Epoch, limits: MemoryLimits) -> Self {
         Self {
             epoch,
             limits,
-            records: VecDeque::new(),
+            records: BTreeMap::new(),
             bytes: 0,
             by_topic: HashMap::new(),
+            history_from: Offset::START,
             by_publisher_id: HashMap::new(),
             keys: Keys::default(),
             removed: Removed::default(),
@@ -55,7 +71,7 @@ impl Kept {
     }
 
     pub(super) fn last_of(&self, topic: &Topic) -> Option<Offset> {
-        self.by_topic.get(topic).and_then(|offsets| offsets.back()).copied()
+        self.by_topic.get(topic).and_then(|own| own.offsets.back()).copied()
     }
 
     pub(super) fn find(&self, publisher_id: &str) -> Option<Offset> {
@@ -80,38 +96,118 @@ impl Kept {
         if let Some(key) = idempotency {
             self.keys.remember(key, &event, position, self.limits.keys_max);
         }
+        let retention = &self.limits.retention;
         for (nth, topic) in event.topics.iter().enumerate() {
-            if !event.topics.iter().take(nth).any(|earlier| earlier == topic) {
-                self.by_topic.entry(topic.clone()).or_default().push_back(position.offset);
+            if event.topics.iter().take(nth).any(|earlier| earlier == topic) {
+                continue;
             }
+            let own = self.by_topic.entry(topic.clone()).or_insert_with(|| OfTopic {
+                keep: retention.of(topic),
+                offsets: VecDeque::new(),
+                keeps_after: Offset::START,
+                count: 0,
+                bytes: 0,
+            });
+            own.offsets.push_back(position.offset);
+            own.count += 1;
+            own.bytes = own.bytes.saturating_add(bytes as u64);
         }
         if let Some(id) = &event.publisher_id {
             self.by_publisher_id.entry(id.clone()).or_insert(position.offset);
         }
         self.tail = position.offset;
         self.bytes += bytes;
-        self.records.push_back(Arc::new(Record { position, event }));
+        let record = Arc::new(Record { position, event });
+        self.records.insert(position.offset, record.clone());
+        self.removed.begin();
+        for topic in &record.event.topics {
+            self.let_go_of(topic);
+        }
         while self.bytes > self.limits.bytes_max {
             self.remove_oldest();
         }
         Appended::Committed(position)
     }
 
+    /// A topic lets go of what is too much for it; what no other topic keeps is removed.
+    fn let_go_of(&mut self, topic: &Topic) {
+        while let Some(own) = self.by_topic.get_mut(topic) {
+            let next = own.offsets.partition_point(|&offset| offset <= own.keeps_after);
+            let Some(record) = own.offsets.get(next).and_then(|offset| self.records.get(offset))
+            else {
+                return;
+            };
+            let keep = own.keep;
+            let kept = keep.count_max.is_none_or(|max| own.count <= max)
+                && keep.bytes_max.is_none_or(|max| own.bytes <= max)
+                && keep.is_young(record.event.time, self.time);
+            if kept {
+                return;
+            }
+            let record = record.clone();
+            own.keeps_after = record.position.offset;
+            own.count = own.count.saturating_sub(1);
+            own.bytes = own.bytes.saturating_sub(footprint(&record.event) as u64);
+            let keeps = |topic| {
+                let own: Option<&OfTopic> = self.by_topic.get(topic);
+                own.is_some_and(|own| own.keeps_after < record.position.offset)
+            };
+            if !record.event.topics.iter().any(keeps) {
+                self.remove(&record);
+            }
+        }
+    }
+
+    /// The oldest goes that is no topic's newest state; if there is none, the oldest.
     fn remove_oldest(&mut self) {
-        let Some(record) = self.records.pop_front() else { return };
+        let is_state = |record: &Record| {
+            let topics = record.event.topics.iter();
+            topics.filter_map(|topic| self.by_topic.get(topic)).any(|own| own.keep.is_state())
+        };
+        let from = self.history_from;
+        let history = self
+            .records
+            .range((Bound::Excluded(from), Bound::Unbounded))
+            .map(|(_, record)| record)
+            .find(|record| !is_state(record));
+        let oldest = history.or_else(|| self.records.values().next()).cloned();
+        if let Some(record) = oldest {
+            if !is_state(&record) {
+                self.history_from = record.position.offset;
+            }
+            self.remove(&record);
+        }
+    }
+
+    fn remove(&mut self, record: &Record) {
         let offset = record.position.offset;
-        self.bytes = self.bytes.saturating_sub(footprint(&record.event));
-        self.floor = offset;
-        for topic in &record.event.topics {
-            if let Some(offsets) = self.by_topic.get_mut(topic) {
-                if offsets.front() == Some(&offset) {
-                    offsets.pop_front();
+        let bytes = footprint(&record.event);
+        self.records.remove(&offset);
+        self.bytes = self.bytes.saturating_sub(bytes);
+        let first = self.records.keys().next();
+        self.floor = first.map_or(self.tail, |first| first.just_before()).max(self.floor);
+        for (nth, topic) in record.event.topics.iter().enumerate() {
+            if record.event.topics.iter().take(nth).any(|earlier| earlier == topic) {
+                continue;
+            }
+            let mut promised = true;
+            if let Some(own) = self.by_topic.get_mut(topic) {
+                let newest = own.offsets.back() == Some(&offset);
+                promised = newest || !own.keep.is_state();
+                if own.keeps_after < offset {
+                    own.count = own.count.saturating_sub(1);
+                    own.bytes = own.bytes.saturating_sub(bytes as u64);
                 }
-                if offsets.is_empty() {
+                if let Ok(at) = own.offsets.binary_search(&offset) {
+                    own.offsets.remove(at);
+                }
+                if own.offsets.is_empty() {
                     self.by_topic.remove(topic);
                 }
             }
-            self.removed.note(topic, offset, self.limits.removed_topics_max);
+            if promised {
+                self.removed.note(topic, offset, self.limits.removed_topics_max);
+            }
         }
         if let Some(id) = &record.event.publisher_id
             && self.by_publisher_id.get(id) == Some(&offset)
@@ -120,14 +216,18 @@ impl Kept {
         }
     }
 
-    pub(super) fn may_have_lost(&self, after: Offset, filter: &Filter) -> bool {
-        self.floor > after && self.removed.may_concern(after, filter)
+    pub(super) fn removals(&self) -> Removals {
+        self.removed.now()
+    }
+
+    pub(super) fn removed_after(&self, after: Offset, filter: &Filter) -> Removals {
+        self.removed.after(after, filter)
     }
 
     /// Records after a cursor, and the cursor behind them.
     pub(super) fn after(&self, after: Offset, count: usize) -> (Vec<Arc<Record>>, Offset) {
-        let from = self.records.partition_point(|record| record.position.offset <= after);
-        let records: Vec<_> = self.records.iter().skip(from).take(count).cloned().collect();
+        let beyond = self.records.range((Bound::Excluded(after), Bound::Unbounded));
+        let records: Vec<_> = beyond.map(|(_, record)| record).take(count).cloned().collect();
         let through = self.through(records.last().filter(|_| records.len() == count));
         (records, through.max(after))
     }
@@ -142,7 +242,7 @@ impl Kept {
         let mut next: BinaryHeap<_> = topics
             .iter()
             .filter_map(|topic| self.by_topic.get(topic))
-            .filter_map(|offsets| {
+            .filter_map(|OfTopic { offsets, .. }| {
                 let at = offsets.partition_point(|&offset| offset <= after);
                 offsets.get(at).map(|&offset| Postings { offset, at, offsets })
             })
@@ -163,15 +263,23 @@ impl Kept {
 
     /// Records before an offset (or the tail), newest first.
     pub(super) fn before(&self, before: Option<Offset>, count: usize) -> Vec<Arc<Record>> {
-        let to = before.map_or(self.records.len(), |before| {
-            self.records.partition_point(|record| record.position.offset < before)
-        });
-        self.records.range(..to).rev().take(count).cloned().collect()
+        let to = before.map_or(Bound::Unbounded, Bound::Excluded);
+        let older = self.records.range((Bound::Unbounded, to)).rev();
+        older.map(|(_, record)| record).take(count).cloned().collect()
     }
 
     pub(super) fn seek_time(&self, time: Millis) -> Offset {
-        let at = self.records.partition_point(|record| record.event.time < time);
-        self.records.get(at).map_or(self.tail, |record| record.position.offset.just_before())
+        let (mut low, mut high) = (self.floor.get(), self.tail.get());
+        while low < high {
+            // The first record beyond the middle is before the time, or the place is not behind it.
+            let middle = low + (high - low) / 2;
+            let beyond = (Bound::Excluded(Offset::new(middle)), Bound::Unbounded);
+            match self.records.range(beyond).next() {
+                Some((offset, record)) if record.event.time < time => low = offset.get(),
+                _ => high = middle,
+            }
+        }
+        Offset::new(low)
     }
 
     /// Whether a record is the newest of a topic of its own that the filter matches.
@@ -182,8 +290,7 @@ impl Kept {
     }
 
     fn at(&self, offset: Offset) -> Option<Arc<Record>> {
-        let found = self.records.binary_search_by_key(&offset, |record| record.position.offset);
-        found.ok().and_then(|at| self.records.get(at)).cloned()
+        self.records.get(&offset).cloned()
     }
 
     fn through(&self, last_of_full_batch: Option<&Arc<Record>>) -> Offset {
