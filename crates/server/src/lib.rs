@@ -17,6 +17,7 @@ mod problem;
 mod route;
 mod shard;
 mod stream;
+pub mod token;
 
 pub use headwater_hub::{Block, BlockKind, Encoding, Gap, Resume, Since, Start, Subscription};
 
