@@ -6,6 +6,7 @@
 )]
 
 mod body;
+mod client_script;
 mod config;
 mod cors;
 mod front;

@@ -11,6 +11,7 @@ use http_body::Body as _;
 use hyper::body::Incoming;
 
 use crate::body::Body;
+use crate::client_script;
 use crate::config::Page;
 use crate::cors::Cors;
 use crate::front::{Front, Peer, Place, Wire, forwarded_for};
@@ -106,7 +107,8 @@ async fn dispatch(
         (Some(page), _) => page_response(page),
         (None, "/") => text("text/plain; charset=utf-8", front.welcome()),
         (None, "/healthz") => front.health(),
-        _ => return Err(Problem::new(StatusCode::NOT_FOUND, NOT_FOUND)),
+        _ => client_script::answer(request)
+            .ok_or_else(|| Problem::new(StatusCode::NOT_FOUND, NOT_FOUND))?,
     };
     match request.method {
         Method::GET | Method::HEAD => Ok(response),

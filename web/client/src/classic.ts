@@ -1,0 +1,5 @@
+// The classic script: the whole client in the global `headwater`.
+
+import { HeadwaterEventSource, subscribe } from "./index.js";
+
+(globalThis as { headwater?: unknown }).headwater = { HeadwaterEventSource, subscribe };

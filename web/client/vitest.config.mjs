@@ -1,0 +1,6 @@
+import { defineConfig } from "vitest/config";
+
+export default defineConfig({
+  define: { WHOLE: "true" },
+  test: { include: ["test/**/*.test.ts"], environment: "node" },
+});
