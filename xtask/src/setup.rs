@@ -9,7 +9,7 @@ use anyhow::{Context, Result, bail, ensure};
 use crate::process::{cargo, checked, on_path, output, succeeds};
 
 /// A Debian package, and the program by which we know that it, or another system's equal, is there.
-const PACKAGES: [(&str, &str); 7] = [
+const PACKAGES: [(&str, &str); 10] = [
     ("g++", "g++"),
     ("chromium", "chromium"),
     ("chromium-driver", "chromedriver"),
@@ -17,6 +17,9 @@ const PACKAGES: [(&str, &str); 7] = [
     ("webkit2gtk-driver", "WebKitWebDriver"),
     ("xvfb", "Xvfb"),
     ("php-cli", "php"),
+    ("nodejs", "node"),
+    ("npm", "npm"),
+    ("python3", "python3"),
 ];
 
 const GECKODRIVER: Tool = Tool { name: "geckodriver", version: "0.37.1" };

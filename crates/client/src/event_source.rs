@@ -134,10 +134,13 @@ impl EventSource {
     }
 
     /// Ready when the agent has been told something, or its deadline has passed.
-    fn poll_connection(&mut self, cx: &mut Context<'_>, until: Option<Duration>) -> Poll<()> {
-        let arrival = self.connection.poll(cx);
-        let now = self.start.elapsed();
-        let Poll::Ready(arrival) = arrival else {
+    fn poll_connection(
+        &mut self,
+        cx: &mut Context<'_>,
+        now: Duration,
+        until: Option<Duration>,
+    ) -> Poll<()> {
+        let Poll::Ready(arrival) = self.connection.poll(cx) else {
             return match until {
                 Some(until) => self.timer.poll(cx, now, until),
                 None => Poll::Pending,
@@ -162,11 +165,16 @@ impl Stream for EventSource {
 
     fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let this = self.get_mut();
+        if let Some(item) = this.next_item() {
+            return Poll::Ready(Some(Ok(item)));
+        }
+        // Read once: what the loop does takes no time that matters.
+        let now = this.start.elapsed();
         loop {
             if let Some(item) = this.next_item() {
                 return Poll::Ready(Some(Ok(item)));
             }
-            match this.agent.poll(this.start.elapsed()) {
+            match this.agent.poll(now) {
                 Step::Opened => return Poll::Ready(Some(Ok(Item::Open))),
                 Step::Connect(attempt) => {
                     this.leave();
@@ -179,7 +187,7 @@ impl Stream for EventSource {
                     this.leave();
                     return Poll::Ready(Some(Ok(Item::Error(reconnecting))));
                 }
-                Step::Wait(until) => ready!(this.poll_connection(cx, until)),
+                Step::Wait(until) => ready!(this.poll_connection(cx, now, until)),
                 Step::Failed(failure) => {
                     this.close();
                     return Poll::Ready(Some(Err(failure.into())));

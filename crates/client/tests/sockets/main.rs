@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod beyond;
+mod examples;
 mod redirects;
 mod server;
 mod standard;
