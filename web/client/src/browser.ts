@@ -9,7 +9,9 @@ const page = globalThis.document;
 /** The environment; a face adds what else it can use. */
 export const environment: Environment = {
   wires: [fetchWire],
-  after: setTimeout.bind(undefined) as never,
+  after(ms, f) {
+    setTimeout(f, ms);
+  },
   now: Date.now,
   random: Math.random,
   origin: globalThis.location?.origin,

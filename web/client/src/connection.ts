@@ -5,10 +5,13 @@
 import type { Connection, ConnectionOptions, ConnectionSink, Transport } from "./contract.js";
 import { delayMs, retryAfterMs } from "./delay.js";
 import type { Environment } from "./environment.js";
-import { exchange, parse, passes, type Use } from "./exchange.js";
+import { exchange, parse, passes, type Answer, type Use } from "./exchange.js";
 import {
   CONNECT_MS,
+  EVENT_STREAM,
   HOARD_MAX,
+  JSON_TYPE,
+  NOW,
   PARTS_MAX,
   PART_EVENTS,
   PART_LENGTH,
@@ -17,19 +20,10 @@ import {
 } from "./limits.js";
 import { openNative } from "./native.js";
 import { createParser, type Parser } from "./parser.js";
-import { bytesOf, withQuery, type Target } from "./request.js";
+import { requestFor, withQuery, type Query, type Target } from "./request.js";
 
 export type { Connection, ConnectionOptions, ConnectionSink, Failure, Transport } from "./contract.js";
 
-/** The long poll's answer. */
-interface Answer {
-  events: { id: string; type: string; data: string; retry?: number }[];
-  last_event_id: string;
-  gap?: unknown;
-}
-
-const EVENT_STREAM = "text/event-stream";
-const JSON_TYPE = "application/json";
 /**
  * Connects, and keeps it up until it is closed or has failed.
  *
@@ -68,6 +62,8 @@ export function connect(
   let listenTo: ((type: string) => void) | undefined;
   let parser: Parser;
   let next: Target | undefined;
+  /** The events that were handed on while the address changed: the new one has some of them too. */
+  let seen: string[] = [];
   let token: string | undefined;
   let isRenewed = false;
   let isOpen: Transport | undefined;
@@ -234,36 +230,8 @@ export function connect(
   }
 
   /** Sends a request that has to be answered by what it accepts; returns what ends it. */
-  function ask(accept: string, query: Record<string, string | number>, use: Use): () => void {
-    const { url, method, body } = target;
-    const fields: Record<string, string> = {};
-    for (const name in headers) {
-      fields[name] = headers[name]!;
-    }
-    fields.Accept = accept;
-    if (typeof body === "string") {
-      fields["Content-Type"] = fields["Content-Type"] || "application/x-www-form-urlencoded";
-    }
-    if (id && !(WHOLE && (accept !== EVENT_STREAM || query.lastEventId))) {
-      // WHATWG HTML 9.2.3: "Let lastEventIDValue be the EventSource object's last event ID string, encoded as
-      // UTF-8".
-      fields["Last-Event-ID"] = bytesOf(id);
-    }
-    if (token !== undefined) {
-      fields.Authorization = "Bearer " + token;
-    }
-    return exchange(
-      wire,
-      {
-        url: WHOLE ? withQuery(url, query) : url,
-        method: method || (body ? "POST" : "GET"),
-        headers: fields,
-        body,
-        withCredentials: !!withCredentials,
-      },
-      during,
-      use,
-    );
+  function ask(accept: string, query: Query, use: Use): () => void {
+    return exchange(wire, requestFor(target, options, accept, query, id, token), during, use);
   }
 
   function stream(): void {
@@ -312,7 +280,16 @@ export function connect(
   function take(type: string, data: string, from: string): void {
     isHub = isHub || type === "hub.open";
     use();
-    sink.event(type, data, id, from);
+    hand(type, data, from);
+  }
+
+  function hand(type: string, data: string, from: string): void {
+    if (seen.indexOf(id) < 0) {
+      if (WHOLE && next) {
+        seen.push(id);
+      }
+      sink.event(type, data, id, from);
+    }
   }
 
   function native(): void {
@@ -358,7 +335,7 @@ export function connect(
     let from = "";
     return ask(
       JSON_TYPE,
-      { lastEventId: id, wait, since },
+      { lastEventId: since ? "" : id, wait, since },
       {
         head(_header, url) {
           from = originOf(url);
@@ -398,7 +375,7 @@ export function connect(
       const data = /[?&]envelope=json/.test(target.url)
         ? JSON.stringify(event)
         : event.data.replace(/\r\n?/g, "\n");
-      sink.event(event.type, data, id, from);
+      hand(event.type, data, from);
     });
     if (mine === run) {
       id = last;
@@ -462,17 +439,24 @@ export function connect(
     );
   }
 
-  function catchUp(parts: number): void {
+  /** Hands on what the old address still has, as its new one begins at `mark`, which comes first. */
+  function catchUp(parts: number, mark?: string): void {
+    const place = id;
     end = askForJson(
       0,
-      "",
+      mark ? "" : NOW,
       () => undefined,
       (count, length) => {
-        if (parts && (count >= PART_EVENTS || length >= PART_LENGTH)) {
-          catchUp(parts - 1);
+        if (!mark) {
+          mark = id;
+          id = place;
+          catchUp(parts, mark);
+        } else if (parts && (count >= PART_EVENTS || length >= PART_LENGTH)) {
+          catchUp(parts - 1, mark);
         } else {
           target = next!;
           next = undefined;
+          id = mark;
           attempt();
         }
       },
@@ -494,6 +478,7 @@ export function connect(
       }
     },
     move(to, isLive) {
+      seen = [];
       if (WHOLE && isLive) {
         next = to;
       } else {

@@ -1,4 +1,4 @@
-// The times and sizes that a connection keeps to.
+// The times and sizes that a connection keeps to, and the names that it goes by.
 
 /** What timers can count to. */
 export const TIMER_MAX_MS = 0x7fffffff;
@@ -13,3 +13,7 @@ export const PART_EVENTS = 500;
 export const PART_LENGTH = 1 << 18;
 /** So many answers in parts are waited for before the place counts as caught up. */
 export const PARTS_MAX = 20;
+/** As `since`: from now on. */
+export const NOW = "0ms";
+export const EVENT_STREAM = "text/event-stream";
+export const JSON_TYPE = "application/json";
