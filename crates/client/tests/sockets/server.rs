@@ -86,7 +86,8 @@ impl Peer {
     /// Answers and closes.
     pub(crate) async fn answer(mut self, status: u16, headers: &str, body: &str) {
         let length = if status == 204 { String::new() } else { length(body) };
-        self.send(format!("HTTP/1.1 {status} X\r\n{headers}{length}\r\n{body}")).await;
+        let head = format!("HTTP/1.1 {status} X\r\nConnection: close\r\n{headers}{length}\r\n");
+        self.send(head + body).await;
         self.finish().await;
     }
 
