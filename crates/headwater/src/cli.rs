@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use clap::error::ErrorKind;
 use clap::{Parser, Subcommand};
 
-use crate::{bench, check_config, decode, demo, failure, publish, serve, subscribe};
+use crate::{bench, check_config, decode, demo, failure, publish, serve, subscribe, token};
 
 /// A Server-Sent Events hub: publish with one request, and every open page shows it.
 #[derive(Parser)]
@@ -34,6 +34,8 @@ pub(crate) enum Command {
     Bench(bench::Args),
     /// Turn an event stream on standard input into a JSON line per event
     Decode(decode::Args),
+    /// Make a token for development, or see what is in one and whether the hub takes it
+    Token(token::Args),
     /// Check the settings, and show the ones that would be in force
     CheckConfig(check_config::Args),
 }
@@ -41,7 +43,7 @@ pub(crate) enum Command {
 impl Command {
     /// Whether it speaks to a hub, or to none, and so has no settings of one.
     pub(crate) fn is_client(&self) -> bool {
-        matches!(self, Self::Pub(_) | Self::Sub(_) | Self::Bench(_) | Self::Decode(_))
+        matches!(self, Self::Pub(_) | Self::Sub(_) | Self::Bench(_) | Self::Decode(_) | Self::Token(_))
     }
 }
 

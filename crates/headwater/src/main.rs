@@ -16,6 +16,7 @@ mod settings;
 mod signals;
 mod source;
 mod subscribe;
+mod token;
 
 use std::process::ExitCode;
 use std::time::Duration;
@@ -55,6 +56,7 @@ fn run(cli: Cli) -> Result<(), Failure> {
             Command::Sub(args) => subscribe::run(args).await,
             Command::Bench(args) => bench::run(args).await,
             Command::Decode(args) => decode::run(args).await,
+            Command::Token(args) => token::run(args).await,
             Command::CheckConfig(args) => check_config::run(args, level),
         }
     });

@@ -1,6 +1,7 @@
 //! The settings: built-in defaults, overridden by a file, by the environment, by flags.
 
 mod general;
+mod issuer;
 mod layer;
 mod retention;
 mod schema;
@@ -14,6 +15,7 @@ use std::fmt;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use headwater_server::token::IssuerConfig;
 use headwater_server::{Config, HubConfig, Limits, PublishKey};
 use serde::de::DeserializeOwned;
 use toml::de::ValueDeserializer;
@@ -32,6 +34,8 @@ pub(crate) struct Settings {
     pub(crate) hub: HubConfig,
     /// Of its HTTP server.
     pub(crate) http: Config,
+    /// Whose tokens are taken, with their keys, out of whatever files they are in.
+    pub(crate) issuers: Vec<IssuerConfig>,
     /// Who set what is not a default, by the setting's name.
     origins: BTreeMap<String, Origin>,
 }
@@ -95,6 +99,7 @@ impl Settings {
         }
         let mut settings = Self::merge(&mut layers)?;
         let mut problems = Vec::from_iter(settings.read_key_file());
+        problems.extend(settings.read_issuers(&given.variables));
         problems.extend(settings.validate());
         if problems.is_empty() { Ok(settings) } else { Err(SettingsError { problems }) }
     }
@@ -124,6 +129,7 @@ impl Settings {
             general: part(&merged, &mut problems),
             hub: part(&merged, &mut problems),
             http: part(&merged, &mut problems),
+            issuers: Vec::new(),
             origins,
         };
         if problems.is_empty() { Ok(settings) } else { Err(SettingsError { problems }) }
@@ -197,6 +203,15 @@ impl Settings {
                 Some(self.problem(SETTING, format!("the key in {}: {why}", file.display())))
             }
         }
+    }
+
+    /// Takes the issuers' keys out of wherever they are.
+    fn read_issuers(&mut self, variables: &[(OsString, OsString)]) -> Vec<Problem> {
+        let read = self.general.issuer.iter().map(|issuer| issuer.read(variables));
+        let (issuers, errors): (Vec<_>, Vec<_>) = read.partition(Result::is_ok);
+        self.issuers = issuers.into_iter().flatten().collect();
+        let errors = errors.into_iter().filter_map(Result::err);
+        errors.map(|error| self.problem("issuer", error.to_string())).collect()
     }
 
     /// What is wrong with settings that are right each for itself.

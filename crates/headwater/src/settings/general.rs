@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use tracing_subscriber::filter::Targets;
 use url::Url;
 
+use super::issuer::{self, Issuer};
 use super::retention::{Rule, retention};
 use crate::source::Source;
 
@@ -32,6 +33,9 @@ pub(crate) struct General {
     /// What is kept of which topics; the first that matches holds.
     pub(crate) retention: Vec<Rule>,
     pub(crate) source: Vec<Source>,
+    /// Whose tokens are taken.
+    #[serde(deserialize_with = "issuer::list")]
+    pub(crate) issuer: Vec<Issuer>,
 }
 
 impl Default for General {
@@ -47,6 +51,7 @@ impl Default for General {
             memory: Memory::default(),
             retention: Vec::new(),
             source: Vec::new(),
+            issuer: Vec::new(),
         }
     }
 }

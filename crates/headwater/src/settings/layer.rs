@@ -164,7 +164,7 @@ impl Layers {
 const PREFIX: &str = "HEADWATER_";
 
 /// Variables that the commands use for something else.
-const NOT_SETTINGS: [&str; 3] = ["CONFIG", "URL", "TOKEN"];
+const NOT_SETTINGS: [&str; 4] = ["CONFIG", "URL", "TOKEN", "TOKEN_SECRET"];
 
 /// What a text may mean: itself; a number, or what else TOML knows; a list. In a variable the items of
 /// a list have commas between them; of a flag, each has its own.

@@ -2,6 +2,7 @@
 
 use std::fmt::Write;
 
+use headwater_server::token::Secret;
 use headwater_server::{Config, HubConfig};
 use serde::Serialize;
 
@@ -74,7 +75,11 @@ fn table(part: &impl Serialize) -> toml::Table {
 fn show_item(text: &mut String, name: &str, item: &toml::Value) -> std::fmt::Result {
     writeln!(text, "\n[[{name}]]")?;
     for (name, value) in item.as_table().into_iter().flatten() {
-        writeln!(text, "{name} = {value}")?;
+        if value.as_str() == Some(Secret::HIDDEN) {
+            writeln!(text, "# {name} is set, and not shown")?;
+        } else {
+            writeln!(text, "{name} = {value}")?;
+        }
     }
     Ok(())
 }

@@ -62,6 +62,7 @@ fn a_variable_is_a_text_a_number_or_a_list() {
         ("HEADWATER_URL", "x"),
         ("HEADWATER_TOKEN", "x"),
         ("HEADWATER_CONFIG", "x"),
+        ("HEADWATER_TOKEN_SECRET", "x"),
         ("PATH", "x"),
     ];
     let settings = load("", &[&variables[..4], &variables[5..]].concat(), &[]).unwrap();
@@ -201,6 +202,31 @@ fn no_message_shows_a_secret() {
 }
 
 #[test]
+fn issuers_are_read_and_their_secrets_not_shown() {
+    let secret = "31415926535897932384626433832795";
+    let table = |secret: &str| {
+        format!("\n[[issuer]]\nissuer = \"x\"\naudiences = [\"hub\"]\nsecret = {secret}\n")
+    };
+    let settings = load(&table(&format!("\"{secret}\"")), &[], &[]).unwrap();
+    assert_eq!(settings.issuers.len(), 1);
+    let shown = settings.shown();
+    assert!(shown.contains("\n# secret is set, and not shown\n"), "{shown}");
+    assert!(!format!("{settings:?}{shown}").contains("3141"));
+    let error = load(&table("\"3141\""), &[], &[]).unwrap_err();
+    assert!(error.contains("headwater.toml:2: issuer x: the secret has 4 bytes"), "{error}");
+    for wrong in ["3141592653589793", "[\"3141592653589793\"]", "31415926535897932384626433"] {
+        let error = load(&table(wrong), &[], &[]).unwrap_err();
+        assert!(!error.contains("3141"), "{error}");
+    }
+    let inline = format!("[{{issuer = \"x\", audiences = [\"hub\"], secret = \"{secret}\"}}]");
+    assert_eq!(load("", &[("HEADWATER_ISSUER", &inline)], &[]).unwrap().issuers.len(), 1);
+    for wrong in [secret, &inline[1..], &inline.replace("audiences", "audience")] {
+        let error = load("", &[("HEADWATER_ISSUER", wrong)], &[]).unwrap_err();
+        assert!(error.starts_with("HEADWATER_ISSUER: ") && !error.contains("3141"), "{error}");
+    }
+}
+
+#[test]
 fn sources_of_flags_come_after_those_of_the_file() {
     let file = "[[source]]\nkind = \"exec\"\ntopic = \"a\"\ncommand = \"x\"";
     let flags =
@@ -257,7 +283,7 @@ fn the_example_file_shows_every_setting_with_its_default() {
     let (defaults, tables) = text.split_at(text.find("\n[[retention]]\n").unwrap());
     let shown: toml::Table = defaults.parse().unwrap();
     let settings = Settings::load(&Given::default()).unwrap();
-    let tables_of = ["retention", "source"];
+    let tables_of = ["retention", "source", "issuer"];
     let known = PARTS.iter().flat_map(|part| (part.fields)());
     let known = known.filter(|name| !tables_of.contains(name));
     for &name in known {
@@ -277,5 +303,6 @@ fn the_example_file_shows_every_setting_with_its_default() {
     });
     load(&possible, &[], &[]).unwrap();
     let general = load(tables, &[], &[]).unwrap().general;
-    assert_eq!((general.retention.len(), general.source.len()), (1, 1));
+    let tables = (general.retention.len(), general.source.len(), general.issuer.len());
+    assert_eq!(tables, (1, 1, 1));
 }

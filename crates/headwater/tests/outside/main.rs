@@ -9,6 +9,8 @@
 mod demo;
 mod documents;
 mod kill;
+mod log;
 mod serve;
 mod settings;
 mod support;
+mod token;

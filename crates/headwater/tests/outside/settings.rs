@@ -14,7 +14,7 @@ fn wrong_arguments_end_with_64_and_help_with_0() {
         assert_eq!((code, out.as_str()), (64, ""), "{arguments:?}");
         assert!(error.contains("help"), "{arguments:?} says {error:?}");
     }
-    for command in ["serve", "demo", "pub", "sub", "decode", "check-config"] {
+    for command in ["serve", "demo", "pub", "sub", "decode", "token", "check-config"] {
         let (code, out, _) = place.run(&[command, "--help"], &[]);
         assert!(code == 0 && out.contains("Example"), "{command}: {out}");
     }

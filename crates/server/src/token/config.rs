@@ -1,11 +1,17 @@
 //! What the operator says of who issues tokens.
 
+use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use headwater_hub::Actions;
+use headwater_log::BoxFuture;
 use jsonwebtoken::Algorithm;
 use url::Url;
 
+use super::fetch::{Fetch, FetchError, Fetched};
+use super::issuer::Issuer;
+use super::key::KeyError;
 use super::secret::Secret;
 
 /// Somebody whose tokens are taken, and the keys that they must be signed with.
@@ -28,8 +34,27 @@ pub struct IssuerConfig {
     pub compat: bool,
 }
 
+impl IssuerConfig {
+    /// Whether its keys can be used. Those at a URL are not looked at.
+    ///
+    /// # Errors
+    /// Why not.
+    pub fn check(&self) -> Result<(), KeyError> {
+        let fetch: Arc<dyn Fetch> = Arc::new(Never);
+        Issuer::new(self.clone(), &fetch).map(drop)
+    }
+}
+
+struct Never;
+
+impl Fetch for Never {
+    fn fetch<'a>(&'a self, _: &'a Url) -> BoxFuture<'a, Result<Fetched, FetchError>> {
+        Box::pin(async { Err(FetchError::Slow) })
+    }
+}
+
 /// Where an issuer's keys come from.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub enum KeySource {
     /// A secret that the issuer and the hub share, of at least 32 bytes.
     Secret(Secret),
@@ -39,6 +64,18 @@ pub enum KeySource {
     Jwks(String),
     /// Where a JSON Web Key Set is; fetched now and then, and when a token names a key that is not in it.
     JwksUrl(Url),
+}
+
+impl fmt::Debug for KeySource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Secret(_) => f.write_str("Secret(..)"),
+            Self::Pem(_) => f.write_str("Pem(..)"),
+            // A set in a file may hold secrets.
+            Self::Jwks(_) => f.write_str("Jwks(..)"),
+            Self::JwksUrl(url) => write!(f, "JwksUrl({:?})", url.host_str()),
+        }
+    }
 }
 
 /// What a token may cost.
