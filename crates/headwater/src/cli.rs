@@ -43,7 +43,10 @@ pub(crate) enum Command {
 impl Command {
     /// Whether it speaks to a hub, or to none, and so has no settings of one.
     pub(crate) fn is_client(&self) -> bool {
-        matches!(self, Self::Pub(_) | Self::Sub(_) | Self::Bench(_) | Self::Decode(_) | Self::Token(_))
+        matches!(
+            self,
+            Self::Pub(_) | Self::Sub(_) | Self::Bench(_) | Self::Decode(_) | Self::Token(_)
+        )
     }
 }
 

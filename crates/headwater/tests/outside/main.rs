@@ -9,7 +9,6 @@
 mod demo;
 mod documents;
 mod kill;
-mod log;
 mod serve;
 mod settings;
 mod support;
