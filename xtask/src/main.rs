@@ -6,6 +6,7 @@
 )]
 
 mod assets;
+mod bench;
 mod beside;
 mod process;
 mod readme;
@@ -26,6 +27,7 @@ Usage: cargo xtask COMMAND
   setup         only install what the tests need (Debian packages, cargo tools)
   tidy          only the house rules: file lengths, paths, leftovers, copied assets
   demo-assets   copy web/demo into crates/headwater/assets, where `cargo publish` takes it from
+  bench         compare Headwater with other servers; `cargo xtask bench --help`
   help          this text
 ";
 
@@ -47,6 +49,7 @@ fn run() -> Result<()> {
         ["setup"] => setup::run().map(|_| println!("everything that the tests need is there")),
         ["tidy"] => tidy::run(),
         ["demo-assets"] => assets::copy(),
+        ["bench", arguments @ ..] => bench::run(arguments),
         [] | ["help" | "--help" | "-h"] => {
             print!("{HELP}");
             Ok(())

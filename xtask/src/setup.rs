@@ -76,7 +76,8 @@ fn missing() -> Vec<&'static str> {
     PACKAGES.into_iter().filter_map(lacks).collect()
 }
 
-fn may_install() -> Result<bool> {
+/// Whether packages can be installed without asking anybody.
+pub(crate) fn may_install() -> Result<bool> {
     Ok(is_root()? || succeeds(Command::new("sudo").args(["-n", "true"])))
 }
 
@@ -84,7 +85,8 @@ fn is_root() -> Result<bool> {
     Ok(output(Command::new("id").arg("-u"))?.trim() == "0")
 }
 
-fn apt_get() -> Result<Command> {
+/// The installer, as the superuser.
+pub(crate) fn apt_get() -> Result<Command> {
     let mut command = if is_root()? {
         Command::new("env")
     } else {
@@ -131,7 +133,8 @@ impl Tool {
     }
 }
 
-fn cache() -> Result<PathBuf> {
+/// Where tools of ours are kept.
+pub(crate) fn cache() -> Result<PathBuf> {
     let cache = match env::var_os("XDG_CACHE_HOME").filter(|folder| !folder.is_empty()) {
         Some(cache) => PathBuf::from(cache),
         None => Path::new(&env::var_os("HOME").context("HOME is not set")?).join(".cache"),
