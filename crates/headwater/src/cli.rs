@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use clap::error::ErrorKind;
 use clap::{Parser, Subcommand};
 
-use crate::{bench, check_config, decode, demo, failure, publish, serve, subscribe, token};
+use crate::{bench, check_config, decode, demo, failure, log, publish, serve, subscribe, token};
 
 /// A Server-Sent Events hub: publish with one request, and every open page shows it.
 #[derive(Parser)]
@@ -36,6 +36,8 @@ pub(crate) enum Command {
     Decode(decode::Args),
     /// Make a token for development, or see what is in one and whether the hub takes it
     Token(token::Args),
+    /// Look at, check, copy or tidy a log on disk
+    Log(log::Args),
     /// Check the settings, and show the ones that would be in force
     CheckConfig(check_config::Args),
 }
@@ -45,7 +47,12 @@ impl Command {
     pub(crate) fn is_client(&self) -> bool {
         matches!(
             self,
-            Self::Pub(_) | Self::Sub(_) | Self::Bench(_) | Self::Decode(_) | Self::Token(_)
+            Self::Pub(_)
+                | Self::Sub(_)
+                | Self::Bench(_)
+                | Self::Decode(_)
+                | Self::Token(_)
+                | Self::Log(_)
         )
     }
 }

@@ -9,6 +9,7 @@ mod decode;
 mod demo;
 mod endpoint;
 mod failure;
+mod log;
 mod logging;
 mod publish;
 mod serve;
@@ -55,6 +56,7 @@ fn run(cli: Cli) -> Result<(), Failure> {
             Command::Pub(args) => publish::run(args).await,
             Command::Sub(args) => subscribe::run(args).await,
             Command::Bench(args) => bench::run(args).await,
+            Command::Log(args) => log::run(args).await,
             Command::Decode(args) => decode::run(args).await,
             Command::Token(args) => token::run(args).await,
             Command::CheckConfig(args) => check_config::run(args, level),

@@ -9,6 +9,7 @@ mod compaction;
 mod epochs;
 mod files;
 mod index;
+mod inspect;
 mod options;
 mod plan;
 mod reading;
@@ -39,6 +40,7 @@ pub use self::compaction::Compaction;
 use self::compaction::{Compactor, Wake};
 use self::epochs::Epochs;
 use self::files::{Directory, Files};
+pub use self::inspect::{Flaw, Info, Inspection, Seen, Step, Verified, Wrong};
 pub use self::options::{DiskOptions, Durability, Outside};
 pub use self::recovery::Recovery;
 use self::state::{Recent, State};
@@ -98,6 +100,12 @@ pub enum OpenError {
     /// Another process has it.
     #[error("the log in {} is used by another process: stop that one, or use another directory", .path.display())]
     Locked {
+        /// The directory.
+        path: PathBuf,
+    },
+    /// Only to be looked at, and not there.
+    #[error("there is no log in {}: give the directory of a log, which holds a file named `format`", .path.display())]
+    Absent {
         /// The directory.
         path: PathBuf,
     },

@@ -21,7 +21,10 @@ mod topic;
 #[cfg(any(test, feature = "contract"))]
 pub mod contract;
 
-pub use disk::{Compaction, DiskLog, DiskOptions, Durability, OpenError, Outside, Recovery};
+pub use disk::{
+    Compaction, DiskLog, DiskOptions, Durability, Flaw, Info, Inspection, OpenError, Outside,
+    Recovery, Seen, Step, Verified, Wrong,
+};
 pub use event::{
     Draft, Event, EventType, EventTypeError, IdempotencyKey, Millis, PublisherId, PublisherIdError,
     Record,

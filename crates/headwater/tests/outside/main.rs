@@ -9,6 +9,7 @@
 mod demo;
 mod documents;
 mod kill;
+mod log;
 mod serve;
 mod settings;
 mod support;

@@ -341,7 +341,7 @@ impl Copy<'_> {
     }
 }
 
-const REMOVED: &str = "removed";
+pub(super) const REMOVED: &str = "removed";
 
 /// What an earlier opening remembered: up to where everything was removed, and of which topics. If it
 /// cannot be read, nothing is remembered of what lies before `floor`.

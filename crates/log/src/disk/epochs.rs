@@ -9,8 +9,8 @@ use super::files::{File, Files};
 use crate::log::Resolved;
 use crate::position::{Epoch, Offset, Position};
 
-const NAME: &str = "epochs";
-const ENTRY_BYTES: usize = 16;
+pub(super) const NAME: &str = "epochs";
+pub(super) const ENTRY_BYTES: usize = 16;
 
 /// Every opening of the log, oldest first.
 pub(super) struct Epochs {
@@ -57,6 +57,11 @@ impl Epochs {
     /// Behind every offset that an earlier opening can have handed out and not lost.
     pub(super) fn next(&self) -> Offset {
         self.openings.last().map_or(Offset::new(1), |&(_, first)| first)
+    }
+
+    /// Every opening with its first offset, oldest first.
+    pub(super) fn openings(&self) -> &[(Epoch, Offset)] {
+        &self.openings
     }
 
     /// Whether an epoch is one of the log's.

@@ -241,9 +241,10 @@ fn missing(base: Offset, offsets: &[Offset]) -> Vec<(Offset, Offset)> {
     holes
 }
 
-const FORMAT: &str = "format";
-/// The version is that of everything in the directory.
-const FORMAT_LINE: &str = "headwater log, version 2\n";
+pub(super) const FORMAT: &str = "format";
+/// The version of everything in the directory.
+pub(super) const VERSION: u32 = 2;
+pub(super) const FORMAT_LINE: &str = "headwater log, version 2\n";
 
 /// Checks that the directory is a log of this version, or makes it one.
 pub(super) fn check_format(files: &dyn Files) -> io::Result<Result<(), String>> {
@@ -255,7 +256,7 @@ pub(super) fn check_format(files: &dyn Files) -> io::Result<Result<(), String>> 
     Ok(Ok(()))
 }
 
-const KEY: &str = "id-key";
+pub(super) const KEY: &str = "id-key";
 
 /// The key of the ids: the one that is there, or a fresh one that will be.
 pub(super) fn id_key(files: &dyn Files, fresh: [u8; 16]) -> io::Result<[u8; 16]> {
