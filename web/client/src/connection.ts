@@ -44,7 +44,7 @@ export function connect(
   const wire = (WHOLE && wires.filter(({ name }) => name === transport).shift()) || wires[0]!;
   const origin = originOf(target.url);
   const isForeign = origin !== environment.origin;
-  const begun = WHOLE && now();
+  const begun = WHOLE ? now() : 0;
 
   let id = options.lastEventId || "";
   let retry = 3000;
@@ -307,7 +307,7 @@ export function connect(
       error(isOver) {
         isOpen = undefined;
         if (isOver && transport) {
-          fail(0, "EventSource gave up");
+          fail(0, "gave up");
         } else if (isOver) {
           // It does not say why: another way finds out.
           own = undefined;
@@ -401,7 +401,7 @@ export function connect(
     endProbe = askForJson(
       0,
       // What was published meanwhile belongs to who is waiting for it.
-      isPlaced ? "" : String(now() - +begun) + "ms",
+      isPlaced ? "" : `${now() - begun}ms`,
       () => {
         polling = environment.memory!(origin, true);
         own = undefined;

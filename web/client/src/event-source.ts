@@ -53,7 +53,7 @@ export class HeadwaterEventSource extends EventTarget {
    */
   constructor(url: string | URL, init: HeadwaterEventSourceInit = {}) {
     if (!arguments.length) {
-      throw new TypeError("no address");
+      throw new TypeError("no URL");
     }
     super();
     init = init || {};

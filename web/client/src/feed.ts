@@ -39,6 +39,7 @@ export function ownFeed(
   let connection: Connection | undefined;
   let end: (() => void) | undefined;
   let before: string[] = [];
+  let isPaused = false;
 
   const close = (): void => {
     end?.();
@@ -47,7 +48,11 @@ export function ownFeed(
   return {
     want(matchers) {
       const isLive = matchers.some((matcher) => !before.includes(matcher));
+      if (connection && !isPaused && !isLive && matchers.length === before.length) {
+        return;
+      }
       before = matchers;
+      isPaused = false;
       if (!matchers.length) {
         close();
         sink.status("connecting");
@@ -78,7 +83,10 @@ export function ownFeed(
       );
       end = keepAwake(connection);
     },
-    pause: () => connection?.close(),
+    pause() {
+      isPaused = true;
+      connection?.close();
+    },
     close,
   };
 }

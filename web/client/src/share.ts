@@ -14,8 +14,7 @@ type Message =
   | { is: "want"; from: string; matchers: string[] }
   | { is: "all"; leader: string; wants: Wants; place: string; status: Status; over: Transport | undefined }
   | { is: "event"; type: string; data: string; place: string }
-  | { is: "status"; status: Status; over: Transport | undefined }
-  | { is: "bye"; from: string };
+  | { is: "status"; status: Status; over: Transport | undefined };
 
 /**
  * A feed that all tabs share that use the same name.
@@ -103,8 +102,6 @@ export function sharedFeed(
           tell();
         }
       }
-    } else if (message.is === "bye") {
-      gone(message.from);
     } else if (message.is === "all") {
       ({ leader, place } = message);
       wants = new Map(message.wants).set(me, wants.get(me) ?? []);
@@ -120,7 +117,6 @@ export function sharedFeed(
       own?.want(union());
     },
     close() {
-      post({ is: "bye", from: me });
       own?.close();
       abort.abort();
       channel.close();

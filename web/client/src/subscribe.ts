@@ -151,7 +151,7 @@ export function subscribe<T = string>(
       wanted[isIn ? "add" : "delete"](pair);
       patterns.delete(pair);
       if (isIn && !pair.startsWith("topic")) {
-        patterns.set(pair, tester(typeof matcher === "string" ? matcher : matcher.pattern, base));
+        patterns.set(pair, tester(decodeURIComponent(pair.slice(8)), base));
       }
     }
     want();
@@ -228,9 +228,8 @@ export function subscribe<T = string>(
 
 /** A matcher as the pair of a query. */
 function key(matcher: Matcher): string {
-  const isTopic = typeof matcher === "string" && matcher !== "*";
   const text = typeof matcher === "string" ? matcher : matcher.pattern;
-  return (isTopic ? "topic=" : "pattern=") + encodeURIComponent(text);
+  return (text === matcher && text !== "*" ? "topic=" : "pattern=") + encodeURIComponent(text);
 }
 
 type UrlPatternConstructor = new (

@@ -7,6 +7,10 @@ import { xhrWire } from "./xhr.js";
 // Taken before anybody puts ours in its place.
 const Native = globalThis.EventSource as (new (url: string, init: object) => NativeSource) | undefined;
 
+// Some have a fetch whose answers cannot be read as they come.
+if (!globalThis.fetch || !("body" in Response.prototype)) {
+  environment.wires.pop();
+}
 if (globalThis.XMLHttpRequest) {
   environment.wires.push(xhrWire);
 }
