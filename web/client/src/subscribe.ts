@@ -86,7 +86,7 @@ export function subscribe<T = string>(
 
   function told(now: Status, over?: Transport): void {
     transport = over;
-    if (status !== now && status !== "closed") {
+    if (status !== now) {
       status = now;
       onstatus?.(now, over);
       wakeReader();

@@ -7,8 +7,7 @@ import { xhrWire } from "./xhr.js";
 // Taken before anybody puts ours in its place.
 const Native = globalThis.EventSource as (new (url: string, init: object) => NativeSource) | undefined;
 
-// Some have a fetch whose answers cannot be read as they come.
-if (!globalThis.fetch || !("body" in Response.prototype)) {
+if (!globalThis.fetch) {
   environment.wires.pop();
 }
 if (globalThis.XMLHttpRequest) {
