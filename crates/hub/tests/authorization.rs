@@ -151,7 +151,7 @@ proptest! {
                     Visibility::Granted(grant) => {
                         let viewer = decisions.join(grant);
                         let set = decisions.topic_set(&topics);
-                        decisions.may_see(viewer, set)
+                        decisions.may_see(viewer, set, &topics)
                     }
                 };
                 if filter.matches(&topics) {

@@ -80,7 +80,7 @@ impl<'a> Claims<'a> {
 }
 
 /// RFC 7519, 2: "A JSON numeric value representing the number of seconds from 1970-01-01T00:00:00Z UTC".
-fn millis(claim: &str, date: &Number) -> Result<Millis, TokenError> {
+fn millis(claim: &'static str, date: &Number) -> Result<Millis, TokenError> {
     let seconds = date.as_f64().filter(|seconds| (0.0..MILLIS_MAX).contains(&(seconds * 1000.0)));
     match seconds {
         #[expect(
@@ -89,7 +89,7 @@ fn millis(claim: &str, date: &Number) -> Result<Millis, TokenError> {
             reason = "it was checked"
         )]
         Some(seconds) => Ok(Millis((seconds * 1000.0) as u64)),
-        None => Err(TokenError::Claims { what: format!("`{claim}` is no date") }),
+        None => Err(TokenError::Date { claim }),
     }
 }
 

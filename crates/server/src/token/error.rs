@@ -79,6 +79,12 @@ pub enum TokenError {
         /// What this hub is called.
         expected: Vec<String>,
     },
+    /// No number of seconds since 1970.
+    #[error("the token's `{claim}` is no date")]
+    Date {
+        /// Which claim.
+        claim: &'static str,
+    },
     /// Too late.
     #[error("the token expired at {}, {} ms ago", .at.0, .now.0.saturating_sub(.at.0))]
     Expired {
@@ -138,8 +144,8 @@ const CHECKS: [&str; 12] = [
     "type",
     "claims",
     "issuer",
-    "algorithm",
     "key",
+    "algorithm",
     "signature",
     "audience",
     "time",
@@ -175,7 +181,10 @@ impl TokenError {
             Self::Key { .. } | Self::KeysUnavailable { .. } => "key",
             Self::Signature => "signature",
             Self::Audience { .. } | Self::Missing { claim: "aud" } => "audience",
-            Self::Expired { .. } | Self::NotYet { .. } | Self::Missing { .. } => "time",
+            Self::Expired { .. }
+            | Self::NotYet { .. }
+            | Self::Date { .. }
+            | Self::Missing { .. } => "time",
             Self::Rule { .. } => "rules",
         }
     }
@@ -189,7 +198,7 @@ impl TokenError {
             Self::Expired { .. } => "the token has expired: get a new one",
             Self::NotYet { .. } => "the token is not valid yet: check the clock of its issuer",
             Self::Oversized { .. } => "the token is too long: grant with fewer or shorter matchers",
-            Self::Form { .. } | Self::Claims { .. } => "the token is malformed",
+            Self::Form { .. } | Self::Claims { .. } | Self::Date { .. } => "the token is malformed",
             Self::Rule { .. }
             | Self::Audience { .. }
             | Self::Type { .. }
@@ -353,6 +362,7 @@ mod tests {
             TokenError::Key { kid: Some("secret-name".into()) },
             TokenError::Signature,
             TokenError::Audience { expected: vec![text()] },
+            TokenError::Date { claim: "exp" },
             TokenError::Expired { at: Millis(1), now: Millis(2) },
             TokenError::NotYet { at: Millis(2), now: Millis(1) },
             TokenError::Rule { place: text(), what: text() },

@@ -76,12 +76,13 @@ impl Issuer {
         if named.peek().is_none() {
             return Err(TokenError::Key { kid: id.map(cut) });
         }
-        let mut fitting = named.filter(|key| key.allows(token.algorithm)).peekable();
+        let refused = || TokenError::Algorithm { algorithm: token.alg.clone() };
+        let algorithm = token.algorithm.ok_or_else(refused)?;
+        let mut fitting = named.filter(|key| key.allows(algorithm)).peekable();
         if fitting.peek().is_none() {
-            let algorithm = format!("{:?}", token.algorithm);
-            return Err(TokenError::Algorithm { algorithm });
+            return Err(refused());
         }
-        match fitting.any(|key| key.verifies(token.algorithm, token.message, token.signature)) {
+        match fitting.any(|key| key.verifies(algorithm, token.message, token.signature)) {
             true => Ok(()),
             false => Err(TokenError::Signature),
         }

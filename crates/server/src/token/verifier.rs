@@ -190,7 +190,7 @@ impl Shared {
         for issuer in self.issuers.iter().filter(may_be) {
             let mut checked = issuer.check_signature(token);
             if let (Err(error), Some(remote)) = (&checked, issuer.remote())
-                && matches!(error, TokenError::Key { .. } | TokenError::KeysUnavailable { .. })
+                && may_be_new(error, token)
                 && remote.fetch_for_unknown().await
             {
                 checked = issuer.check_signature(token);
@@ -246,6 +246,15 @@ impl Shared {
 
     fn memory<T>(&self, act: impl FnOnce(&mut Memory) -> T) -> T {
         act(&mut self.memory.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+/// Whether the token may be signed with a key that was not there when the set was fetched.
+fn may_be_new(error: &TokenError, token: &Unverified<'_>) -> bool {
+    match error {
+        TokenError::Key { .. } | TokenError::KeysUnavailable { .. } => true,
+        TokenError::Signature => token.key_id.is_none(),
+        _ => false,
     }
 }
 

@@ -104,6 +104,10 @@ impl Script {
         Arc::new(Self(Mutex::new(answers)))
     }
 
+    fn then(&self, answer: Result<Fetched, FetchError>) {
+        self.0.lock().unwrap().insert(0, answer);
+    }
+
     fn left(&self) -> usize {
         self.0.lock().unwrap().len()
     }
@@ -144,6 +148,12 @@ async fn keys_are_rotated_by_their_names() {
     assert!(tokens.verify(&old.token_of("old"), NOW).await.is_ok());
     tokio::time::advance(Duration::from_secs(60)).await;
     assert!(tokens.verify(&new.token_of("next"), NOW).await.is_err());
+    // Without a name, it is the signature that tells.
+    let nameless = Pair::ec(Algorithm::ES256);
+    assert_eq!(tokens.verify(&nameless.token(), NOW).await, Err(TokenError::Signature));
+    script.then(answer(&[nameless.named("now")], None));
+    tokio::time::advance(Duration::from_secs(60)).await;
+    assert!(tokens.verify(&nameless.token(), NOW).await.is_ok());
     // The old key is gone, also for a token that was verified with it.
     assert!(tokens.verify(&old.token_of("old"), NOW).await.is_err());
     assert_eq!(script.left(), 0);
