@@ -177,7 +177,7 @@ impl Builder {
         self
     }
 
-    /// Connects through this instead of a [`Reqwest`](crate::Reqwest) of its own.
+    /// Connects through this instead of a `Reqwest` of its own.
     pub fn transport(mut self, transport: impl Transport + 'static) -> Self {
         self.transport = Some(Arc::new(transport));
         self

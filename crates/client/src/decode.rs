@@ -35,7 +35,7 @@ where
 }
 
 pin_project! {
-    /// The events of a body. See [`decode`].
+    /// The events of a body. See [`decode`](decode()).
     pub struct Decode<S, B> {
         #[pin]
         body: S,
@@ -59,7 +59,7 @@ pub enum BodyError<E> {
 }
 
 impl<S, B> Decode<S, B> {
-    /// The same as [`decode`], with limits of your own.
+    /// The same as [`decode`](decode()), with limits of your own.
     pub fn with_limits(body: S, limits: Limits) -> Self {
         let decoder = Decoder::with_limits(limits);
         Self { body, decoder, chunk: None, taken: 0, ended: false }

@@ -50,7 +50,7 @@ impl Stream for Events {
     }
 }
 
-/// What can be done with any stream of events: that of an [`EventSource`], and that of [`decode`](crate::decode).
+/// What can be done with any stream of events: that of an [`EventSource`], and that of [`decode`](crate::decode()).
 pub trait EventStream<E>: Stream<Item = Result<Event, E>> + Sized {
     /// Only the events of one type; `message` is the type of those that name none.
     fn events_of_type(self, event_type: &str) -> OfType<Self> {
