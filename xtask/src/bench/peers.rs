@@ -176,7 +176,7 @@ impl Peer {
                 let origin = format!("127.0.0.1:{}", ports[2]);
                 Ok(vec![
                     vec![program(2)?, origin],
-                    vec![program(1)?, "--config".to_owned(), files.zurl],
+                    vec![program(1)?, format!("--config={}", files.zurl)],
                     vec![program(0)?, "--config".to_owned(), files.pushpin],
                 ])
             }

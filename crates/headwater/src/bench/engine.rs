@@ -207,6 +207,12 @@ impl<'a> Engine<'a> {
         stalled.map(|one| usize::from(one.was_cut_off(&mut self.shared))).sum()
     }
 
+    /// Measuring begins, with what the server has used so far.
+    pub(crate) fn begin(&mut self, usage: Option<Usage>) {
+        self.shared.tally.begin(self.shared.now_ns());
+        self.usage = usage;
+    }
+
     /// How many subscribers have an open stream.
     pub(crate) fn open(&self) -> usize {
         self.open

@@ -78,7 +78,7 @@ fn plots(report: &Report) -> String {
     };
     html += &timeline(
         "Latency over time",
-        Axis { label: "latency", scale: Scale::Log, shown: time },
+        Axis { label: "latency", scale: Scale::Log, shown: tick },
         vec![
             Line { name: "half", points: delivered(|second| second.p50_us) },
             Line { name: "99 %", points: delivered(|second| second.p99_us) },
@@ -118,6 +118,15 @@ fn timeline(title: &str, y: Axis<'_>, lines: Vec<Line<'_>>) -> String {
     Plot { title, described: title, x, y, lines }.figure()
 }
 
+/// A round time, without the digits that it does not need.
+fn tick(us: f64) -> String {
+    match us {
+        us if us < 1e3 => format!("{us:.0} µs"),
+        us if us < 1e6 => format!("{} ms", us / 1e3),
+        us => format!("{} s", us / 1e6),
+    }
+}
+
 fn thousands(number: f64) -> String {
     match number {
         number if number >= 1e6 => format!("{:.1} M", number / 1e6),
@@ -135,7 +144,7 @@ fn by_share(name: &str, latency: &Latency) -> String {
         title: &title,
         described: &title,
         x: Axis { label: "of all", scale: Scale::Log, shown: share },
-        y: Axis { label: name, scale: Scale::Log, shown: time },
+        y: Axis { label: name, scale: Scale::Log, shown: tick },
         lines: vec![Line { name: "", points }],
     }
     .figure()

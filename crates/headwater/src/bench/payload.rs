@@ -33,13 +33,25 @@ impl Marker {
         text
     }
 
-    /// The first marker in an event's data, wherever it is.
-    pub(crate) fn find(data: &str) -> Option<Self> {
-        let begin = match data.starts_with(PREFIX) {
-            true => 0,
-            false => memmem::find(data.as_bytes(), PREFIX.as_bytes())?,
-        };
-        let mut rest = data.get(begin + PREFIX.len()..)?;
+    /// The markers in an event's data, wherever they are: some servers put several events into one.
+    pub(crate) fn all(data: &str) -> impl Iterator<Item = Self> {
+        let mut rest = data;
+        std::iter::from_fn(move || {
+            loop {
+                let begin = match rest.starts_with(PREFIX) {
+                    true => 0,
+                    false => memmem::find(rest.as_bytes(), PREFIX.as_bytes())?,
+                };
+                rest = rest.get(begin + PREFIX.len()..)?;
+                if let Some(marker) = Self::parse(rest) {
+                    return Some(marker);
+                }
+            }
+        })
+    }
+
+    /// What follows the prefix.
+    fn parse(mut rest: &str) -> Option<Self> {
         let mut number = |digits: usize| {
             let (text, tail) = rest.split_at_checked(digits)?;
             rest = tail;
@@ -61,20 +73,25 @@ mod tests {
     const MARKER: Marker =
         Marker { run: 0xbeef, topic: 70_000, sequence: 3, intended_ns: 1_234_567_890 };
 
+    fn found(data: &str) -> Vec<Marker> {
+        Marker::all(data).collect()
+    }
+
     #[test]
     fn a_payload_is_as_long_as_asked_for_and_found_again() {
         for size in [BYTES_MIN, 100, 5_000] {
             let text = MARKER.payload(size);
             assert_eq!(text.len(), size);
-            assert_eq!(Marker::find(&text), Some(MARKER));
-            assert_eq!(Marker::find(&format!("{{\"data\":\"hwb {text}\"}}")), Some(MARKER));
+            assert_eq!(found(&text), [MARKER]);
+            assert_eq!(found(&format!("{{\"data\":\"hwb-{text}\"}}")), [MARKER]);
+            assert_eq!(found(&format!("{text}{text}\n{text}")), [MARKER; 3]);
         }
     }
 
     #[test]
     fn other_texts_hold_no_marker() {
         for text in ["", "hello", "hwb-", "hwb-12", "hwb-zzzz0000000000000000000000000000zz"] {
-            assert_eq!(Marker::find(text), None, "{text}");
+            assert_eq!(found(text), [], "{text}");
         }
     }
 }

@@ -185,13 +185,17 @@ impl Range {
     }
 
     fn ticks(&self) -> Vec<f64> {
-        let next: fn(f64, f64) -> f64 = match self.scale {
-            Scale::Linear => |value, step| value + step,
-            Scale::Log => |value, _| value * 10.0,
+        let (first, step) = (self.low, step(self.high));
+        let next = |value: &f64| match self.scale {
+            Scale::Linear => value + step,
+            Scale::Log => value * 10.0,
         };
-        let first = self.low;
-        let all = std::iter::successors(Some(first), |value| Some(next(*value, step(self.high))));
-        all.take_while(|value| *value <= self.high * 1.0001).take(TICKS_MAX).collect()
+        let all = std::iter::successors(Some(first), |value| Some(next(value)));
+        let ticks = all.take_while(|value| *value <= self.high * 1.0001).take(TICKS_MAX);
+        // One power of ten alone has a line below and one above, and nothing to read between.
+        let between = (self.scale == Scale::Log && self.high / first < 50.0)
+            .then(|| [2.0, 5.0].map(|times| times * first));
+        ticks.chain(between.into_iter().flatten()).collect()
     }
 }
 

@@ -63,8 +63,7 @@ fn measure<'a>(
     during: impl FnOnce(&mut Engine<'a>) -> Result<()>,
 ) -> Result<Measured> {
     let (server, own, begin) = (engine.server_usage(), ours().cpu_ns(), Instant::now());
-    let begin_ns = engine.shared.now_ns();
-    engine.shared.tally.begin(begin_ns);
+    engine.begin(server);
     during(engine)?;
     let (own_cpu_ns, time) = (ours().cpu_ns() - own, begin.elapsed());
     engine.drain()?;

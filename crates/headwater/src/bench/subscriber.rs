@@ -267,7 +267,7 @@ fn check(head: &Head, rest: &[u8]) -> Result<()> {
     Ok(())
 }
 
-/// Accounts for an event.
+/// Accounts for what an event carries.
 fn receive(
     number: usize,
     sequence: Option<&mut Sequence>,
@@ -278,13 +278,24 @@ fn receive(
     if event.event_type == "hub.gap" {
         shared.tally.faults.gaps += 1;
     }
-    let Some(marker) = Marker::find(event.data) else { return };
-    let (Some(sequence), true) = (sequence, marker.run == shared.plan.run) else { return };
-    if marker.topic as usize != shared.plan.topic_of(number) {
-        shared.tally.faults.misdelivered += 1;
-        return;
+    let Some(sequence) = sequence else { return };
+    for marker in Marker::all(event.data).filter(|marker| marker.run == shared.plan.run) {
+        if marker.topic as usize == shared.plan.topic_of(number) {
+            account(number, sequence, &marker, now_ns, shared);
+        } else {
+            shared.tally.faults.misdelivered += 1;
+        }
     }
-    match sequence.take(shared.place(&marker)) {
+}
+
+fn account(
+    number: usize,
+    sequence: &mut Sequence,
+    marker: &Marker,
+    now_ns: u64,
+    shared: &mut Shared<'_>,
+) {
+    match sequence.take(shared.place(marker)) {
         Arrival::New { skipped } => shared.tally.faults.lost += u64::from(skipped),
         Arrival::Late => {
             shared.tally.faults.lost = shared.tally.faults.lost.saturating_sub(1);
@@ -296,7 +307,7 @@ fn receive(
         }
     }
     shared.tally.deliver(marker.intended_ns, now_ns);
-    shared.arrive(&marker);
+    shared.arrive(marker);
     if let Some(from_ns) = shared.tally.storm_from_ns
         && sequence.missing(shared.published(number)) == 0
     {
