@@ -4,7 +4,14 @@ import { transform } from "@swc/core";
 import { build } from "esbuild";
 
 const MINIFY = {
-  compress: { passes: 3, pure_getters: true, unsafe_arrows: true, unsafe_methods: true, keep_fargs: false },
+  compress: {
+    passes: 5,
+    inline: 0,
+    pure_getters: true,
+    unsafe_arrows: true,
+    unsafe_methods: true,
+    keep_fargs: false,
+  },
   mangle: true,
 };
 /** Modules of ours that a bundle leaves to its neighbour. */

@@ -24,7 +24,7 @@ export function resolve(url: string): string {
     // The settings object's API base URL.
     return new URL(url, page?.baseURI ?? globalThis.location?.href).href;
   } catch {
-    throw new DOMException(url + " is no URL", "SyntaxError");
+    throw new DOMException(url, "SyntaxError");
   }
 }
 

@@ -53,7 +53,7 @@ export class HeadwaterEventSource extends EventTarget {
    */
   constructor(url: string | URL, init: HeadwaterEventSourceInit = {}) {
     if (!arguments.length) {
-      throw new TypeError("no URL");
+      throw new TypeError("no url");
     }
     super();
     init = init || {};
@@ -88,6 +88,11 @@ export class HeadwaterEventSource extends EventTarget {
     } finally {
       given = undefined;
     }
+  }
+
+  // eslint-disable-next-line @typescript-eslint/class-literal-property-style -- it belongs to the prototype
+  get [Symbol.toStringTag](): string {
+    return "EventSource";
   }
 
   get url(): string {
@@ -190,7 +195,6 @@ const prototype = HeadwaterEventSource.prototype as object as Record<string, unk
 ["url", "withCredentials", "readyState", "close"].forEach((name) =>
   Object.defineProperty(prototype, name, { enumerable: true }),
 );
-Object.defineProperty(prototype, Symbol.toStringTag, { value: "EventSource", configurable: true });
 for (const name of ["open", "message", "error"]) {
   const handlers = new WeakMap<object, { call: unknown }>();
   Object.defineProperty(prototype, "on" + name, {

@@ -13,10 +13,10 @@ import type { Target } from "./request.js";
 export type Status = "connecting" | "open" | "polling" | "closed";
 
 export interface FeedSink {
-  status(status: Status, transport?: Transport): void;
+  status: (status: Status, transport?: Transport) => void;
   /** An event, or one of the hub's own. `data` is JSON. */
-  event(type: string, data: string, lastEventId: string): void;
-  failed(failure: Failure): void;
+  event: (type: string, data: string, lastEventId: string) => void;
+  failed: (failure: Failure) => void;
 }
 
 export interface Feed {
@@ -74,9 +74,9 @@ export function ownFeed(
         environment,
         {
           open: (over) => sink.status(over === "poll" ? "polling" : "open", over),
-          event: (type, data, id) => sink.event(type, data, id),
+          event: sink.event,
           lost: () => sink.status("connecting"),
-          failed: (failure) => sink.failed(failure),
+          failed: sink.failed,
         },
         true,
         options.types?.slice(),

@@ -39,6 +39,7 @@ export function sharedFeed(
   let status: Status = "connecting";
   let over: Transport | undefined;
   let own: Feed | undefined;
+  let isHeld = false;
 
   const post = (message: Message): void => channel.postMessage(message);
   const union = (): string[] => [...new Set([...wants.values()].flat())];
@@ -46,6 +47,12 @@ export function sharedFeed(
   const lock = (of: string, f: () => unknown): void => {
     locks.request(of, { signal }, f).catch(() => undefined);
   };
+
+  function say(): void {
+    if (isHeld) {
+      post({ is: "want", from: me, matchers: wants.get(me) ?? [] });
+    }
+  }
 
   function tell(): void {
     post({ is: "all", leader: me, wants, place, status, over });
@@ -77,7 +84,7 @@ export function sharedFeed(
           post({ is: "event", type, data, place: (place = id) });
           sink.event(type, data, id);
         },
-        failed: (failure) => sink.failed(failure),
+        failed: sink.failed,
       },
     });
     [...wants.keys()].forEach(watch);
@@ -108,12 +115,17 @@ export function sharedFeed(
       sink.status((status = message.status), (over = message.over));
     }
   };
-  lock(name + me, () => closed);
-  lock(name, lead);
+  // Who asks for the lock of a tab that does not hold it yet would take the tab for gone.
+  lock(name + me, () => {
+    isHeld = true;
+    say();
+    lock(name, lead);
+    return closed;
+  });
   return {
     want(matchers) {
       wants.set(me, matchers);
-      post({ is: "want", from: me, matchers });
+      say();
       own?.want(union());
     },
     close() {
