@@ -9,8 +9,8 @@ use super::write::reference;
 
 const WIDTH: f64 = 760.0;
 const LEFT: f64 = 150.0;
-const RIGHT: f64 = 170.0;
-const TOP: f64 = 62.0;
+const RIGHT: f64 = 180.0;
+const TOP: f64 = 84.0;
 const STEP: f64 = 30.0;
 const BAR: f64 = 18.0;
 
@@ -51,21 +51,21 @@ pub(crate) fn bars(results: &Results, row: &Row) -> Option<String> {
          height=\"{height}\" rx=\"8\"/>\n<text class=\"t\" x=\"16\" y=\"26\">{title}</text>\n\
          <text class=\"q\" x=\"16\" y=\"46\">{of}; less is better; the line is the spread</text>\n"
     );
+    // Behind the bars, so that they stay readable.
+    if let Some(budget) = budget {
+        let (at, top) = (x(budget), TOP - 6.0);
+        let _ = writeln!(
+            svg,
+            "<path class=\"m\" d=\"M{at:.1} {top}V{:.1}\"/><text class=\"n\" x=\"{at:.1}\" y=\"{:.1}\" \
+             text-anchor=\"middle\">budget {budget}</text>",
+            height - 10.0,
+            top - 5.0
+        );
+    }
     let mut y = TOP;
     for (peer, spread) in &bars {
         draw(&mut svg, *peer, *spread, y, x, by_value);
         y += STEP;
-    }
-    if let Some(budget) = budget {
-        let at = x(budget);
-        let _ = writeln!(
-            svg,
-            "<path class=\"m\" d=\"M{at:.1} {:.1}V{:.1}\"/><text class=\"n\" x=\"{at:.1}\" y=\"{:.1}\" \
-             text-anchor=\"middle\">{budget}</text>",
-            TOP - 4.0,
-            y - 6.0,
-            TOP - 8.0
-        );
     }
     svg.push_str("</svg>\n");
     Some(svg)
@@ -84,15 +84,17 @@ fn draw(
     let class = if peer.is_headwater() { "h" } else { "b" };
     let (end, name, text_y, middle) = (x(median), peer.name(), y + 14.0, y + BAR / 2.0);
     let digits = if by_value && median >= 100.0 { 0 } else { 2 };
-    let (low, high) = (x(low), x(high));
+    let (from, to) = (x(low), x(high));
     let _ = writeln!(
         svg,
         "<text x=\"{:.1}\" y=\"{text_y}\" text-anchor=\"end\">{name}</text>\
          <rect class=\"{class}\" x=\"{LEFT}\" y=\"{y}\" width=\"{:.1}\" height=\"{BAR}\" rx=\"2\"/>\
-         <path class=\"s\" d=\"M{low:.1} {middle}H{high:.1}\"/>\
-         <text x=\"{:.1}\" y=\"{text_y}\">{median:.digits$}</text>",
+         <path class=\"s\" d=\"M{from:.1} {middle}H{to:.1}\"/>\
+         <text x=\"{:.1}\" y=\"{text_y}\">{median:.digits$}</text>\
+         <text class=\"q\" x=\"{:.1}\" y=\"{text_y}\" text-anchor=\"end\">{low:.digits$} – {high:.digits$}</text>",
         LEFT - 10.0,
         (end - LEFT).max(1.0),
-        high.max(end) + 8.0
+        WIDTH - RIGHT + 14.0,
+        WIDTH - 16.0
     );
 }
