@@ -169,7 +169,7 @@ async fn a_restart_and_a_silence_make_a_new_connection() {
     driver.hears_event("message", "Thanks", "").await;
     driver.delete(&stream).await;
 
-    driver.create(json!({ "readTimeoutMs": 300 })).await;
+    driver.create(json!({ "readTimeoutMs": 2000 })).await;
     let mut silent = driver.streams.accept_stream().await;
     silent.send("data: Hello\n\n").await;
     driver.hears_event("message", "Hello", "").await;
