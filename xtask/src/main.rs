@@ -13,6 +13,7 @@ mod readme;
 mod setup;
 mod test;
 mod tidy;
+mod web;
 
 use std::process::ExitCode;
 
@@ -26,6 +27,7 @@ Usage: cargo xtask COMMAND
   test          set up what is missing, then run every check and every test
   setup         only install what the tests need (Debian packages, cargo tools)
   tidy          only the house rules: file lengths, paths, leftovers, copied assets
+  web           only the browser client: build, sizes, types, lint, unit tests, package
   demo-assets   copy web/demo into crates/headwater/assets, where `cargo publish` takes it from
   bench         compare Headwater with other servers; `cargo xtask bench --help`
   help          this text
@@ -48,6 +50,7 @@ fn run() -> Result<()> {
         ["test"] => test::run(),
         ["setup"] => setup::run().map(|_| println!("everything that the tests need is there")),
         ["tidy"] => tidy::run(),
+        ["web"] => web::check(),
         ["demo-assets"] => assets::copy(),
         ["bench", arguments @ ..] => bench::run(arguments),
         [] | ["help" | "--help" | "-h"] => {

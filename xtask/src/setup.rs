@@ -9,7 +9,7 @@ use anyhow::{Context, Result, bail, ensure};
 use crate::process::{cargo, checked, on_path, output, succeeds};
 
 /// A Debian package, and the program by which we know that it, or another system's equal, is there.
-const PACKAGES: [(&str, &str); 10] = [
+const PACKAGES: [(&str, &str); 11] = [
     ("g++", "g++"),
     ("chromium", "chromium"),
     ("chromium-driver", "chromedriver"),
@@ -19,6 +19,8 @@ const PACKAGES: [(&str, &str); 10] = [
     ("php-cli", "php"),
     ("nodejs", "node"),
     ("npm", "npm"),
+    // Below where only the superuser looks.
+    ("nginx-light", "/usr/sbin/nginx"),
     ("python3", "python3"),
 ];
 

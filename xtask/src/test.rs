@@ -7,7 +7,7 @@ use std::time::Instant;
 use anyhow::{Context, Result, ensure};
 
 use crate::process::{cargo, checked, target};
-use crate::{beside, readme, setup, tidy};
+use crate::{beside, readme, setup, tidy, web};
 
 /// Sets up what is missing, then runs every check and every test. Stops at the first step that fails.
 pub(crate) fn run() -> Result<()> {
@@ -16,6 +16,7 @@ pub(crate) fn run() -> Result<()> {
     steps.run("format", format)?;
     steps.run("house rules", tidy::run)?;
     steps.run("dependencies: bans, licences, sources", || deny(&tools.cargo_deny))?;
+    steps.run("the browser client", web::check)?;
     steps.run("clippy", clippy)?;
     steps.run("documentation", documentation)?;
     steps.run("the workspaces beside: benchmarks, fuzz targets", beside::check)?;

@@ -56,7 +56,7 @@ async fn the_legacy_script_needs_nothing_new(browser: Browser) -> Result<()> {
     for transport in [json!({}), json!({ "transport": "poll" })] {
         let page = format!("/client.legacy.js.html?without={OLD}");
         browser.open(&scene.proxy.url(0, &page)).await?;
-        let made = browser.evaluate("EventSource === headwater.HeadwaterEventSource").await?;
+        let made = browser.evaluate("window.EventSource === window.headwater.HeadwaterEventSource").await?;
         anyhow::ensure!(made == json!(true), "it does not stand in for EventSource");
         call(&browser, "listen", json!(["/events/old", transport])).await?;
         told(&browser, "open").await?;

@@ -1,6 +1,6 @@
 // The environment of a page or a worker.
 
-import type { Connection } from "./connection.js";
+import type { Connection } from "./contract.js";
 import type { Environment } from "./environment.js";
 import { fetchWire } from "./fetch.js";
 

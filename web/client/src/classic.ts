@@ -2,4 +2,4 @@
 
 import { HeadwaterEventSource, subscribe } from "./index.js";
 
-(globalThis as { headwater?: unknown }).headwater = { HeadwaterEventSource, subscribe };
+(self as { headwater?: unknown }).headwater = { HeadwaterEventSource, subscribe };

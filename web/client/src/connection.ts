@@ -6,23 +6,10 @@ import type { Connection, ConnectionOptions, ConnectionSink, Transport } from ".
 import { delayMs, retryAfterMs } from "./delay.js";
 import type { Environment } from "./environment.js";
 import { exchange, parse, passes, type Answer, type Use } from "./exchange.js";
-import {
-  CONNECT_MS,
-  EVENT_STREAM,
-  HOARD_MAX,
-  JSON_TYPE,
-  NOW,
-  PARTS_MAX,
-  PART_EVENTS,
-  PART_LENGTH,
-  TIMER_MAX_MS,
-  WAIT_S,
-} from "./limits.js";
+import * as limits from "./limits.js";
 import { openNative } from "./native.js";
 import { createParser, type Parser } from "./parser.js";
 import { requestFor, withQuery, type Query, type Target } from "./request.js";
-
-export type { Connection, ConnectionOptions, ConnectionSink, Failure, Transport } from "./contract.js";
 
 /**
  * Connects, and keeps it up until it is closed or has failed.
@@ -114,7 +101,7 @@ export function connect(
       isWaiting = true;
       // Who was told to come back later does not come back with all others.
       const ms = Math.max(delay, atLeast && atLeast + random() * retry);
-      after(Math.min(ms, TIMER_MAX_MS), during(attempt));
+      after(Math.min(ms, limits.TIMER_MAX_MS), during(attempt));
     });
     sink.lost();
     wait();
@@ -177,7 +164,7 @@ export function connect(
       next = undefined;
     }
     if (WHOLE && next) {
-      catchUp(PARTS_MAX);
+      catchUp(limits.PARTS_MAX);
     } else if (WHOLE && own) {
       native();
     } else if (WHOLE && polling) {
@@ -246,12 +233,12 @@ export function connect(
         retry: (ms) => {
           retry = ms;
         },
-        tooLong: during(() => fail(200, "event too long")),
+        tooLong: during(() => fail(200, "too long")),
       },
       id,
     ));
     end = ask(
-      EVENT_STREAM,
+      limits.EVENT_STREAM,
       // Where another origin would first have to allow the header, the query says the same.
       WHOLE && isHub && isForeign ? { lastEventId: id } : {},
       {
@@ -267,7 +254,13 @@ export function connect(
           heard = now();
           const again = WHOLE && during(attempt);
           parsing.push(piece);
-          if (again && wire.hoards && (received += piece.length) > HOARD_MAX && id && !parsing.isInside()) {
+          if (
+            again &&
+            wire.hoards &&
+            (received += piece.length) > limits.HOARD_MAX &&
+            id &&
+            !parsing.isInside()
+          ) {
             again();
           }
         },
@@ -334,7 +327,7 @@ export function connect(
     let text = "";
     let from = "";
     return ask(
-      JSON_TYPE,
+      limits.JSON_TYPE,
       { lastEventId: since ? "" : id, wait, since },
       {
         head(_header, url) {
@@ -353,24 +346,30 @@ export function connect(
           isRenewed = false;
           use();
           yes();
-          deliver(answer, from, () => then(answer.events.length, text.length));
+          deliver(answer, from, since === limits.NOW, () => then(answer.events.length, text.length));
         },
         refused,
       },
     );
   }
 
-  function deliver({ gap, events, last_event_id: last }: Answer, from: string, then: () => void): void {
+  function deliver(
+    { gap, events, last_event_id: last }: Answer,
+    from: string,
+    isMark: boolean,
+    then: () => void,
+  ): void {
     const mine = run;
     if (gap) {
       sink.event("hub.gap", JSON.stringify(gap), id, from);
     }
-    events.forEach((event) => {
+    // Where only a mark is asked for, what comes with it is behind it and comes again, in its order.
+    (isMark ? [] : events).forEach((event) => {
       if (mine !== run) {
         return;
       }
       id = event.id;
-      retry = event.retry === undefined ? retry : event.retry;
+      retry = event.retry ?? retry;
       // Over an event stream, line breaks arrive as LF.
       const data = /[?&]envelope=json/.test(target.url)
         ? JSON.stringify(event)
@@ -389,19 +388,18 @@ export function connect(
       return;
     }
     after(
-      CONNECT_MS,
+      limits.CONNECT_MS,
       during(() => {
         if (isHub && !isOfUse) {
           lose(0);
         }
       }),
     );
-    const ignore = (): void => undefined;
     const isPlaced = id || /[?&](since|last_?event_?id)=/i.test(target.url);
     endProbe = askForJson(
       0,
       // What was published meanwhile belongs to who is waiting for it.
-      isPlaced ? "" : `${now() - begun}ms`,
+      isPlaced ? "" : `${now() - begun + limits.LATE_MS}ms`,
       () => {
         polling = environment.memory!(origin, true);
         own = undefined;
@@ -415,7 +413,7 @@ export function connect(
   }
 
   function poll(): void {
-    const wait = isOpen === "poll" ? WAIT_S : 0;
+    const wait = isOpen === "poll" ? limits.WAIT_S : 0;
     const asked = now();
     end = askForJson(
       wait,
@@ -444,14 +442,14 @@ export function connect(
     const place = id;
     end = askForJson(
       0,
-      mark ? "" : NOW,
-      () => undefined,
+      mark ? "" : limits.NOW,
+      ignore,
       (count, length) => {
         if (!mark) {
           mark = id;
           id = place;
           catchUp(parts, mark);
-        } else if (parts && (count >= PART_EVENTS || length >= PART_LENGTH)) {
+        } else if (parts && (count >= limits.PART_EVENTS || length >= limits.PART_LENGTH)) {
           catchUp(parts - 1, mark);
         } else {
           target = next!;
@@ -498,3 +496,5 @@ export function connect(
     },
   };
 }
+
+const ignore = (): void => undefined;

@@ -1,11 +1,12 @@
 // The standard's EventSource, over a connection that stays.
 
 import { environment, keepAwake, resolve } from "./browser.js";
-import { connect, type Connection, type ConnectionOptions, type ConnectionSink } from "./connection.js";
+import { connect } from "./connection.js";
+import type { Connection, ConnectionOptions, ConnectionSink } from "./contract.js";
 import { pump } from "./fetch.js";
 import type { Wire } from "./wire.js";
 
-export type { Failure, Transport } from "./connection.js";
+export type { Failure, Transport } from "./contract.js";
 
 /** What the standard's dictionary has, and more. */
 export interface HeadwaterEventSourceInit extends ConnectionOptions {
@@ -53,7 +54,7 @@ export class HeadwaterEventSource extends EventTarget {
    */
   constructor(url: string | URL, init: HeadwaterEventSourceInit = {}) {
     if (!arguments.length) {
-      throw new TypeError("no url");
+      throw new TypeError();
     }
     super();
     init = init || {};

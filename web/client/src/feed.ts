@@ -1,13 +1,8 @@
 // Where a subscription's events come from: a connection of its own, or one that tabs share.
 
 import { environment, keepAwake } from "./browser.js";
-import {
-  connect,
-  type Connection,
-  type ConnectionOptions,
-  type Failure,
-  type Transport,
-} from "./connection.js";
+import { connect } from "./connection.js";
+import type { Connection, ConnectionOptions, Failure, Transport } from "./contract.js";
 import type { Target } from "./request.js";
 
 export type Status = "connecting" | "open" | "polling" | "closed";

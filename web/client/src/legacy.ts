@@ -1,13 +1,8 @@
 // The classic script for engines of 2011: EventSource, where there is none, and subscriptions with callbacks.
 // It uses nothing that came after ES5 and XMLHttpRequest.
 
-import {
-  connect,
-  type Connection,
-  type ConnectionOptions,
-  type Failure,
-  type Transport,
-} from "./connection.js";
+import { connect } from "./connection.js";
+import type { Connection, ConnectionOptions, Failure, Transport } from "./contract.js";
 import type { Environment } from "./environment.js";
 import type { Matcher } from "./subscribe.js";
 import { xhrWire } from "./xhr.js";

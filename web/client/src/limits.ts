@@ -6,6 +6,8 @@ export const TIMER_MAX_MS = 0x7fffffff;
 export const WAIT_S = 25;
 /** How long an attempt at a hub may take, in milliseconds, when a long poll beside it gets nothing either. */
 export const CONNECT_MS = 10_000;
+/** How much later than its first a page's second request may arrive at the hub, in milliseconds. */
+export const LATE_MS = 1000;
 /** When the answer of a hoarding wire is exchanged for a new one, in UTF-16 code units. */
 export const HOARD_MAX = 1 << 20;
 /** An answer of a long poll with so many events, or so long, may not have been all. */

@@ -1,7 +1,7 @@
 // One connection for all tabs: who holds a Web Lock leads, and feeds the others over a BroadcastChannel. When
 // the leader's tab is gone, in whatever way, the lock passes to another, which goes on at the same place.
 
-import type { ConnectionOptions, Transport } from "./connection.js";
+import type { ConnectionOptions, Transport } from "./contract.js";
 import type { Feed, FeedSink, Status } from "./feed.js";
 
 /** Whether the engine has what sharing takes. */

@@ -1,7 +1,7 @@
 // Many topics of a hub over one connection.
 
 import { resolve } from "./browser.js";
-import type { ConnectionOptions, Failure, Transport } from "./connection.js";
+import type { ConnectionOptions, Failure, Transport } from "./contract.js";
 import { ownFeed, type Feed, type Status } from "./feed.js";
 import { canShare, sharedFeed } from "./share.js";
 
