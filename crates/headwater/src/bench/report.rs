@@ -290,8 +290,8 @@ impl Generator {
             ))
         } else if late > LATE_LIMIT {
             Some(format!(
-                "{:.1} % of the events were sent late because it was busy: ask for less, or give it a \
-                 processor of its own (taskset)",
+                "{:.1} % of the events were sent late because it was busy or did not get a processor in \
+                 time: ask for less, or give it a processor of its own (taskset)",
                 late * 100.0
             ))
         } else {

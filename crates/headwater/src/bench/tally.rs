@@ -55,7 +55,7 @@ pub(crate) struct Faults {
 /// Events that were sent after they were due.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub(crate) struct Lateness {
-    /// More than a few milliseconds late because the generator was busy.
+    /// More than a few milliseconds late because the generator was busy, or not running.
     pub(crate) generator: u64,
     /// Because every connection for publishing was waiting for an answer.
     pub(crate) answers: u64,
