@@ -30,7 +30,9 @@ impl Scene {
         for script in ["client.js", "client.legacy.js"] {
             let page = include_str!("page.html").replace("SCRIPT", script);
             proxy.page(&format!("/{script}.html"), page.clone());
-            for without in ["EventSource", "fetch", "EventSource&without=fetch", OLD] {
+            for without in
+                ["EventSource", "fetch", "EventSource&without=fetch", OLD, OLD_WITH_PROMISE]
+            {
                 proxy.page(&format!("/{script}.html?without={without}"), page.clone());
             }
         }
@@ -58,6 +60,9 @@ pub(crate) fn address(proxy: &Proxy) -> Result<SocketAddr> {
     let url = proxy.url(0, "");
     url.strip_prefix("http://").context("no address")?.parse().context("no address")
 }
+
+/// The same but for what a driver takes from the page.
+const OLD_WITH_PROMISE: &str = "EventSource&without=fetch&without=ReadableStream";
 
 /// Calls a function of the page.
 pub(crate) async fn call(browser: &Browser, f: &str, arguments: Value) -> Result<()> {

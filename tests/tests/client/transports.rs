@@ -1,7 +1,7 @@
 //! Every transport receives the same.
 
 use anyhow::Result;
-use headwater_tests::Browser;
+use headwater_tests::{Browser, Engine};
 use serde_json::json;
 
 use crate::scene::{OLD, Scene, call, received, told};
@@ -54,9 +54,16 @@ async fn what_is_missing_is_done_without(browser: Browser) -> Result<()> {
 async fn the_legacy_script_needs_nothing_new(browser: Browser) -> Result<()> {
     let scene = Scene::start().await?;
     for transport in [json!({}), json!({ "transport": "poll" })] {
-        let page = format!("/client.legacy.js.html?without={OLD}");
+        // WebKit's driver cannot do without promises itself.
+        let old = match browser.engine() {
+            Engine::WebKit => OLD.replace("&without=Promise", ""),
+            _ => OLD.to_owned(),
+        };
+        let page = format!("/client.legacy.js.html?without={old}");
         browser.open(&scene.proxy.url(0, &page)).await?;
-        let made = browser.evaluate("window.EventSource === window.headwater.HeadwaterEventSource").await?;
+        let made = browser
+            .evaluate("window.EventSource === window.headwater.HeadwaterEventSource")
+            .await?;
         anyhow::ensure!(made == json!(true), "it does not stand in for EventSource");
         call(&browser, "listen", json!(["/events/old", transport])).await?;
         told(&browser, "open").await?;

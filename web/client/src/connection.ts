@@ -300,7 +300,7 @@ export function connect(
       error(isOver) {
         isOpen = undefined;
         if (isOver && transport) {
-          fail(0, "gave up");
+          fail(0, "closed");
         } else if (isOver) {
           // It does not say why: another way finds out.
           own = undefined;

@@ -64,7 +64,7 @@ export class HeadwaterEventSource extends EventTarget {
     this.#withCredentials = !!init.withCredentials;
     const target = { url: this.#url, method, body };
     if (!signal?.aborted) {
-      const ways = stream ? { ...environment, wires: [wireOf(stream)], native: undefined } : environment;
+      const ways = stream ? { ...environment, wires: [wireOf(stream)] } : environment;
       const connection = connect(target, init, ways, this.#sink(!!stream), false, [
         "message",
         "error",
@@ -85,7 +85,8 @@ export class HeadwaterEventSource extends EventTarget {
   static fromReadableStream(stream: ReadableStream<BufferSource | string>): HeadwaterEventSource {
     given = stream;
     try {
-      return new this(STREAM_URL);
+      // No other way leads to this stream.
+      return new this(STREAM_URL, { transport: "fetch" });
     } finally {
       given = undefined;
     }
