@@ -46,8 +46,8 @@ export const xhrWire: Wire = {
       xhr.setRequestHeader(name, request.headers[name]!);
     }
     // WHATWG HTML 9.2.5: "Streams must be decoded using the UTF-8 decode algorithm", whatever charset the
-    // answer names.
-    if (xhr.overrideMimeType) {
+    // answer names. Old engines show the overriding type as if it were the answer's.
+    if ("responseURL" in xhr) {
       xhr.overrideMimeType("text/plain; charset=utf-8");
     }
     xhr.send((request.body as XMLHttpRequestBodyInit | undefined) || null);
