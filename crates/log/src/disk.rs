@@ -160,7 +160,7 @@ impl DiskLog {
     ) -> io::Result<(Self, Recovery)> {
         let id_key = IdKey::new(recovery::id_key(&*files, outside.id_key)?);
         let mut epochs = Epochs::open(&*files)?;
-        let found = recovery::open(&*files, &epochs)?;
+        let found = recovery::open(&*files, &mut epochs)?;
         let [e0, e1, e2, e3, ..] = (outside.random)().to_le_bytes();
         let epoch = Epoch::new(u32::from_le_bytes([e0, e1, e2, e3]));
         epochs.begin(epoch, found.next)?;

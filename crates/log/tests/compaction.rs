@@ -114,7 +114,9 @@ async fn many_updates_of_few_topics_become_few_records() {
     for (position, topic, _) in &last {
         // Whoever was at any of them goes on from there, and has lost nothing.
         let resolved = log.resolve(&log.id_key().seal(*position)).await.unwrap();
-        assert_eq!(resolved, Resolved::At(position.offset));
+        // If the compactor was quick, the oldest segments went whole.
+        let known = [Resolved::At(position.offset), Resolved::Trimmed(position.offset)];
+        assert!(known.contains(&resolved), "{resolved:?}");
         assert!(!log.may_have_lost(position.offset, &of(&[topic])));
         let of_topic = Topic::parse(topic).unwrap();
         let newest = last[2993..].iter().find(|(_, own, _)| own == topic).unwrap().0;

@@ -5,40 +5,70 @@ use std::sync::Arc;
 
 use bytes::{Buf, BufMut};
 
-use super::files::{File, Files};
+use super::files::{File, Files, replace};
 use crate::log::Resolved;
 use crate::position::{Epoch, Offset, Position};
 
 pub(super) const NAME: &str = "epochs";
-pub(super) const ENTRY_BYTES: usize = 16;
+const ENTRY_BYTES: usize = 16;
 
 /// Every opening of the log, oldest first.
 pub(super) struct Epochs {
     file: Arc<dyn File>,
     openings: Vec<(Epoch, Offset)>,
+    /// Where an entry cannot be read that others follow.
+    damaged: Option<usize>,
 }
 
 impl Epochs {
-    /// Reads the table, or begins one. An entry that is not whole was never used, and is forgotten.
+    /// Reads the table, or begins one. A last entry that is not whole was never used, and is forgotten.
     pub(super) fn open(files: &dyn Files) -> io::Result<Self> {
         if !files.list()?.iter().any(|name| name == NAME) {
             let file = files.create(NAME, 0)?;
             files.sync_dir()?;
-            return Ok(Self { file, openings: Vec::new() });
+            return Ok(Self { file, openings: Vec::new(), damaged: None });
         }
         let file = files.open(NAME)?;
         let mut bytes = vec![0; usize::try_from(file.len()?).unwrap_or(usize::MAX)];
         file.read_at(&mut bytes, 0)?;
-        let openings = bytes.chunks_exact(ENTRY_BYTES).map_while(decode).collect();
-        Ok(Self { file, openings })
+        let entries: Vec<_> = bytes.chunks_exact(ENTRY_BYTES).map(decode).collect();
+        let used = entries.iter().rposition(Option::is_some).map_or(0, |last| last + 1);
+        let damaged = entries.iter().take(used).position(Option::is_none);
+        let damaged = damaged.map(|nth| nth * ENTRY_BYTES);
+        Ok(Self { file, openings: entries.into_iter().flatten().collect(), damaged })
+    }
+
+    /// Takes up the openings that segments tell of and the table does not, and makes the table whole again;
+    /// whether it had to.
+    pub(super) fn restore(
+        &mut self,
+        files: &dyn Files,
+        told: impl Iterator<Item = (Epoch, Offset)>,
+    ) -> io::Result<bool> {
+        let mut restored = self.damaged.is_some();
+        for (epoch, first) in told {
+            if !self.knows(epoch) {
+                let at = self.openings.partition_point(|&(_, own)| own <= first);
+                self.openings.insert(at, (epoch, first));
+                restored = true;
+            }
+        }
+        if restored {
+            let entries: Vec<u8> = self.openings.iter().copied().flat_map(encode).collect();
+            self.file = replace(files, NAME, &entries)?;
+            self.damaged = None;
+        }
+        Ok(restored)
+    }
+
+    /// The byte from which on an entry cannot be read, if others follow.
+    pub(super) fn damaged_at(&self) -> Option<usize> {
+        self.damaged
     }
 
     /// Adds the present opening; when this returns, it will be remembered.
     pub(super) fn begin(&mut self, epoch: Epoch, first: Offset) -> io::Result<()> {
-        let mut entry = Vec::with_capacity(ENTRY_BYTES);
-        entry.put_u32_le(epoch.get());
-        entry.put_u64_le(first.get());
-        entry.put_u32_le(crc32c::crc32c(&entry));
+        let entry = encode((epoch, first));
         self.file.write_at(&entry, (self.openings.len() * ENTRY_BYTES) as u64)?;
         self.file.sync()?;
         self.openings.push((epoch, first));
@@ -83,6 +113,14 @@ impl Epochs {
             _ => Resolved::At(offset),
         }
     }
+}
+
+fn encode((epoch, first): (Epoch, Offset)) -> Vec<u8> {
+    let mut entry = Vec::with_capacity(ENTRY_BYTES);
+    entry.put_u32_le(epoch.get());
+    entry.put_u64_le(first.get());
+    entry.put_u32_le(crc32c::crc32c(&entry));
+    entry
 }
 
 fn decode(entry: &[u8]) -> Option<(Epoch, Offset)> {

@@ -5,9 +5,10 @@ use std::io;
 use std::sync::Arc;
 
 use super::compaction::remembered;
-use super::epochs::Epochs;
+use super::epochs::{Epochs, NAME as EPOCHS};
 use super::files::{File, Files, read, remove, replace};
 use super::index::{LiveIndex, SealedIndex};
+use super::record::PREFIX_BYTES;
 use super::segment::{
     Before, Damage, HEADER_BYTES, Header, base_of, index_name, scan, segment_name,
 };
@@ -46,11 +47,13 @@ pub struct Recovery {
     pub damaged: Vec<(String, u32, u32)>,
     /// After which segments one is missing.
     pub missing: Vec<String>,
+    /// Files that were damaged and could be made whole.
+    pub restored: Vec<String>,
 }
 
 impl fmt::Display for Recovery {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { segments, records, read_again, torn, damaged, missing } = self;
+        let Self { segments, records, read_again, torn, damaged, missing, restored } = self;
         write!(f, "{records} events in {segments} segments")?;
         if *read_again > 0 {
             write!(f, ", {read_again} read again because they were not closed")?;
@@ -64,24 +67,20 @@ impl fmt::Display for Recovery {
         for name in missing {
             write!(f, "; a segment is missing before {name}, its events are lost")?;
         }
+        for name in restored {
+            write!(f, "; {name} was damaged and is whole again")?;
+        }
         Ok(())
     }
 }
 
 /// Reads a directory. Costs the heads of all segments, and the whole of those that were not sealed.
-pub(super) fn open(files: &dyn Files, epochs: &Epochs) -> io::Result<Found> {
-    let mut bases: Vec<Offset> = files.list()?.iter().filter_map(|name| base_of(name)).collect();
-    bases.sort_unstable();
-    let mut segments = Vec::with_capacity(bases.len());
-    for base in bases {
-        let file = files.open(&segment_name(base))?;
-        match Header::read(&*file)?
-            .filter(|header| header.base == base && epochs.knows(header.epoch))
-        {
-            Some(header) => segments.push((file, header)),
-            // Its head was never synced, so nothing in it was ever acknowledged.
-            None => remove(files, &segment_name(base))?,
-        }
+pub(super) fn open(files: &dyn Files, epochs: &mut Epochs) -> io::Result<Found> {
+    let mut report = Recovery::default();
+    let segments = headed(files, &mut report)?;
+    let told = segments.iter().map(|(_, header)| (header.epoch, header.base));
+    if epochs.restore(files, told)? {
+        report.restored.push(EPOCHS.to_owned());
     }
     let segments = without_covered(files, segments)?;
     for name in files.list()? {
@@ -104,7 +103,7 @@ pub(super) fn open(files: &dyn Files, epochs: &Epochs) -> io::Result<Found> {
         before: Before::default(),
         covers: None,
         removed: Removed::default(),
-        report: Recovery::default(),
+        report,
     };
     let ends: Vec<Option<Before>> = segments
         .iter()
@@ -113,7 +112,9 @@ pub(super) fn open(files: &dyn Files, epochs: &Epochs) -> io::Result<Found> {
         .chain(std::iter::once(None))
         .collect();
     for ((file, header), after) in segments.into_iter().zip(ends) {
-        let end = after.filter(|after| after.base == header.base).map(|after| after.end);
+        // What the next one remembers of a segment was so before it was compacted.
+        let end = header.compacted.map(|compacted| compacted.end);
+        let end = end.or(after.filter(|after| after.base == header.base).map(|after| after.end));
         found.take(files, file, header, end)?;
     }
     let (removed_to, removed) = remembered(files, found.floor)?;
@@ -123,6 +124,55 @@ pub(super) fn open(files: &dyn Files, epochs: &Epochs) -> io::Result<Found> {
     let first = found.sealed.first().map_or(found.next, |segment| segment.base());
     found.floor = found.floor.max(removed_to.min(first.just_before()));
     Ok(found)
+}
+
+/// The segments with what they begin with, oldest first.
+fn headed(files: &dyn Files, report: &mut Recovery) -> io::Result<Vec<(Arc<dyn File>, Header)>> {
+    let mut bases: Vec<Offset> = files.list()?.iter().filter_map(|name| base_of(name)).collect();
+    bases.sort_unstable();
+    let mut segments = Vec::with_capacity(bases.len());
+    for base in bases {
+        let name = segment_name(base);
+        let file = files.open(&name)?;
+        if let Some(header) = Header::read(&*file)?.filter(|header| header.base == base) {
+            segments.push((file, header));
+        } else if let Some(header) = header_of_index(files, base)? {
+            file.write_at(&header.encode(), 0)?;
+            file.sync()?;
+            segments.push((file, header));
+            report.restored.push(name);
+        } else if is_blank(&*file)? {
+            // Its head was never synced, so nothing in it was ever acknowledged.
+            remove(files, &name)?;
+        } else {
+            // Nothing of it can be read, but what was acknowledged is not for us to remove.
+            files.rename(&name, &format!("{name}.damaged"))?;
+            files.sync_dir()?;
+            let len = u32::try_from(file.len()?).unwrap_or(u32::MAX);
+            report.damaged.push((name, 0, len));
+        }
+    }
+    Ok(segments)
+}
+
+/// The head of a segment as its index remembers it.
+fn header_of_index(files: &dyn Files, base: Offset) -> io::Result<Option<Header>> {
+    let name = index_name(base);
+    if !files.list()?.contains(&name) {
+        return Ok(None);
+    }
+    let index = SealedIndex::open(files.open(&name)?)?;
+    Ok(index.map(|index| index.header).filter(|header| header.base == base))
+}
+
+/// Whether nothing was ever written behind a head. Records are written one behind the other.
+fn is_blank(file: &dyn File) -> io::Result<bool> {
+    let mut first = [0; PREFIX_BYTES];
+    match file.read_at(&mut first, HEADER_BYTES as u64) {
+        Ok(()) => Ok(first == [0; PREFIX_BYTES]),
+        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(true),
+        Err(error) => Err(error),
+    }
 }
 
 /// Removes the segments whose remains are in a compacted one: a crash came before that.

@@ -5,7 +5,7 @@ use std::io;
 
 use super::{Inspection, Part, TRIES, restless};
 use crate::disk::compaction::REMOVED;
-use crate::disk::epochs::{ENTRY_BYTES, Epochs, NAME as EPOCHS};
+use crate::disk::epochs::{Epochs, NAME as EPOCHS};
 use crate::disk::files::{Files, read};
 use crate::disk::index::{LiveIndex, SealedIndex};
 use crate::disk::recovery::KEY;
@@ -161,9 +161,8 @@ impl Inspection {
             flaw(REMOVED, 0);
         }
         let epochs = Epochs::open(&self.files)?;
-        let known = epochs.openings().len() * ENTRY_BYTES;
-        if read(&self.files, EPOCHS)?.is_some_and(|bytes| bytes.len() >= known + ENTRY_BYTES) {
-            flaw(EPOCHS, u32::try_from(known).unwrap_or(u32::MAX));
+        if let Some(at) = epochs.damaged_at() {
+            flaw(EPOCHS, u32::try_from(at).unwrap_or(u32::MAX));
         }
         Ok(epochs)
     }
@@ -251,7 +250,9 @@ impl Inspection {
         }
         checked.flaws.extend(times.into_iter().map(|at| flaw(at, Wrong::Time)));
         checked.torn = scanned.torn.then_some(scanned.end);
-        let open = last && part.indexed.is_none() && header.compacted.is_none();
+        // Only what was never closed has no index.
+        let has_index = self.files.list()?.contains(&index_name(part.base));
+        let open = last && !has_index && header.compacted.is_none();
         if !open && !scanned.damage.is_empty() {
             // An index that was made before the damage says more, which is no fault of its own.
             return Ok(Some(checked));
