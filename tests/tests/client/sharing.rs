@@ -61,8 +61,8 @@ async fn until_all_are_wanted(scene: &Scene) -> Result<()> {
     let mut last = String::new();
     for _ in 0..600 {
         let requests = scene.gate.requests().join("");
-        let asked = requests.lines().filter(|line| line.starts_with("GET /events"));
-        last = asked.last().unwrap_or_default().to_owned();
+        let mut asked = requests.lines().filter(|line| line.starts_with("GET /events"));
+        last = asked.next_back().unwrap_or_default().to_owned();
         let own = (1..TABS).step_by(2);
         if !last.contains("wait=") && own.clone().all(|tab| last.contains(&format!("own%2F{tab}")))
         {
