@@ -8,6 +8,7 @@
 mod authorization;
 mod control;
 mod encoding;
+mod interest;
 mod open;
 mod shard;
 mod subscription;
@@ -19,6 +20,7 @@ pub use authorization::{
     Viewer, Visibility,
 };
 pub use encoding::{Encoding, encode};
+pub use interest::Interest;
 pub use open::{Opening, open};
 pub use shard::{Accepted, Block, BlockKind, Close, Key, ReadRequest, Settings, Shard, Sink};
 pub use subscription::{Gap, Resume, Since, Start, Subscription};

@@ -6,10 +6,11 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
-use futures_util::Stream;
+use futures_util::{Stream, StreamExt as _, future};
 use http_body::{Frame, SizeHint};
 
 use crate::front::Held;
+use crate::opened::Opened;
 
 /// The body of an answer, and what is counted as long as it is being sent.
 pub(crate) struct Body {
@@ -21,6 +22,8 @@ pub(crate) struct Body {
 enum Content {
     Full(Bytes),
     Stream(Pin<Box<dyn Stream<Item = Bytes> + Send>>),
+    /// Whoever sends the answer decides how: see [`Body::into_subscription`] and [`Body::polled`].
+    Subscription(Box<Opened>),
 }
 
 impl Body {
@@ -35,6 +38,36 @@ impl Body {
     /// A body of which each piece is sent as it comes.
     pub(crate) fn stream(pieces: impl Stream<Item = Bytes> + Send + 'static) -> Self {
         Self { content: Content::Stream(Box::pin(pieces)), held: None }
+    }
+
+    /// The blocks of a subscription.
+    pub(crate) fn subscription(opened: Opened) -> Self {
+        Self { content: Content::Subscription(Box::new(opened)), held: None }
+    }
+
+    /// The subscription, if it is one, for a shard to send by itself.
+    pub(crate) fn into_subscription(self) -> Result<Opened, Self> {
+        match self.content {
+            Content::Subscription(opened) => Ok(*opened),
+            content => Err(Self { content, held: self.held }),
+        }
+    }
+
+    /// The body as one to be polled. A subscription whose shard has stopped is at its end.
+    pub(crate) fn polled(self) -> Self {
+        let held = self.held;
+        let content = match self.content {
+            Content::Subscription(opened) => match opened.into_stream() {
+                None => Content::Full(Bytes::new()),
+                Some(blocks) => Content::Stream(Box::pin(
+                    blocks
+                        .map(|block| block.bytes)
+                        .filter(|bytes| future::ready(!bytes.is_empty())),
+                )),
+            },
+            content => content,
+        };
+        Self { content, held }
     }
 
     pub(crate) fn hold(mut self, held: Held) -> Self {
@@ -57,6 +90,12 @@ impl http_body::Body for Body {
             Content::Stream(pieces) => {
                 pieces.as_mut().poll_next(cx).map(|piece| piece.map(|piece| Ok(Frame::data(piece))))
             }
+            Content::Subscription(_) => {
+                let this = &mut *self;
+                let body = std::mem::replace(this, Self::empty());
+                *this = body.polled();
+                self.poll_frame(cx)
+            }
         }
     }
 
@@ -67,7 +106,7 @@ impl http_body::Body for Body {
     fn size_hint(&self) -> SizeHint {
         match &self.content {
             Content::Full(bytes) => SizeHint::with_exact(bytes.len() as u64),
-            Content::Stream(_) => SizeHint::default(),
+            Content::Stream(_) | Content::Subscription(_) => SizeHint::default(),
         }
     }
 }
@@ -77,6 +116,7 @@ impl fmt::Debug for Body {
         match &self.content {
             Content::Full(bytes) => f.debug_tuple("Full").field(bytes).finish(),
             Content::Stream(_) => f.write_str("Stream(..)"),
+            Content::Subscription(_) => f.write_str("Subscription(..)"),
         }
     }
 }

@@ -2,6 +2,7 @@
 
 mod addresses;
 mod connection;
+mod handover;
 mod wire;
 
 use std::future::Future;
@@ -45,7 +46,6 @@ pub(crate) struct Front {
 }
 
 /// What is counted while an answer is being sent.
-#[derive(Debug)]
 pub(crate) struct Held {
     _in_flight: InFlight,
     _place: Option<Place>,
@@ -163,8 +163,11 @@ async fn accept_until(
                     set_up(&stream, front);
                     let front = front.clone();
                     connections.spawn(async move {
-                        connection::serve(front, stream, admitted.peer).await;
-                        drop(admitted);
+                        let Admitted { peer, permit, place } = admitted;
+                        let taken = connection::serve(front, stream, peer).await;
+                        if let Some((handover, stream)) = taken {
+                            handover.complete(stream, (permit, place));
+                        }
                     });
                 }
             }
@@ -185,8 +188,8 @@ const ACCEPT_RETRY: Duration = Duration::from_millis(200);
 
 struct Admitted {
     peer: Peer,
-    _permit: OwnedSemaphorePermit,
-    _place: Option<Place>,
+    permit: OwnedSemaphorePermit,
+    place: Option<Place>,
 }
 
 /// Lets a connection in, to be served or refused, or turns it away (`None`).
@@ -204,11 +207,11 @@ fn admit(
     };
     if let (Ok(place), Ok(permit)) = (place, served.clone().try_acquire_owned()) {
         let peer = Peer { address, trusted, refused: false };
-        return Some(Admitted { peer, _permit: permit, _place: place });
+        return Some(Admitted { peer, permit, place });
     }
     let permit = refused.clone().try_acquire_owned().ok()?;
     let peer = Peer { address, trusted, refused: true };
-    Some(Admitted { peer, _permit: permit, _place: None })
+    Some(Admitted { peer, permit, place: None })
 }
 
 /// Small events leave at once; who vanished without a word is noticed.

@@ -8,12 +8,13 @@ use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use headwater_hub::{Snapshot, Subscription, Window, open};
-use headwater_log::{Append, Draft, Log, LogError, Millis, Position, Topic};
+use headwater_log::{Append, Draft, Log, LogError, Millis, Position, Tail, Topic};
 use tokio::sync::{Semaphore, watch};
 
 pub use self::config::HubConfig;
+use crate::opened::{Listening, Opened, Seat};
 use crate::shard::{self, ShardHandle};
-use crate::stream::{EventStream, Listening};
+use crate::stream::EventStream;
 
 /// A running hub. Cloning costs one reference count.
 #[derive(Clone)]
@@ -61,33 +62,17 @@ impl Hub {
     /// If the system does not give a thread.
     pub fn start(log: Arc<dyn Log>, config: &HubConfig) -> std::io::Result<Self> {
         let tail = log.bounds().tail;
-        let mut window = Window::new(tail, config.window_bytes);
+        let window = Window::new(tail, config.window_bytes);
         let (snapshots, seen) = watch::channel(window.snapshot());
         let (set_trouble, trouble) = watch::channel(None);
         let reads = Arc::new(Semaphore::new(config.reads_max.max(1)));
         let shards = (0..config.shards())
             .map(|number| shard::start(number, config, &log, tail, seen.clone(), &reads))
-            .collect::<Result<_, _>>()?;
-        let mut reader = log.tail(tail.offset);
-        tokio::spawn(async move {
-            loop {
-                match reader.next().await {
-                    Ok(batch) => {
-                        window.push(batch);
-                        if snapshots.send(window.snapshot()).is_err() {
-                            return;
-                        }
-                        set_trouble.send_if_modified(|trouble| trouble.take().is_some());
-                    }
-                    Err(LogError::Closed) => return,
-                    Err(error) => {
-                        tracing::error!(%error, "the log's tail cannot be read; trying again");
-                        set_trouble.send_replace(Some(error));
-                        tokio::time::sleep(TAIL_RETRY).await;
-                    }
-                }
-            }
-        });
+            .collect::<Result<Vec<_>, _>>()?;
+        let reader = log.tail(tail.offset);
+        let snapshots = Some(snapshots);
+        let follower = Follower { window, snapshots, set_trouble, shards: shards.clone() };
+        tokio::spawn(follower.run(reader));
         Ok(Self(Arc::new(Shared {
             log,
             config: config.clone(),
@@ -133,7 +118,7 @@ impl Hub {
         self.0.subscribers.load(Ordering::Relaxed)
     }
 
-    /// Opens a subscription at the shard that has the fewest. Asks the log once or twice.
+    /// Opens a subscription. Asks the log once or twice.
     ///
     /// # Errors
     /// If the subscriber should come back later.
@@ -141,6 +126,11 @@ impl Hub {
         &self,
         subscription: Subscription,
     ) -> Result<EventStream, SubscribeError> {
+        self.open(subscription).await?.into_stream().ok_or(SubscribeError::Stopping)
+    }
+
+    /// Finds out where a subscription begins, and takes a seat for it at the shard that has the fewest.
+    pub(crate) async fn open(&self, subscription: Subscription) -> Result<Opened, SubscribeError> {
         if self.0.stopping.load(Ordering::Relaxed) {
             return Err(SubscribeError::Stopping);
         }
@@ -153,20 +143,18 @@ impl Hub {
             .shards
             .iter()
             .min_by_key(|shard| shard.subscribers())
-            .ok_or(SubscribeError::Stopping)?;
+            .ok_or(SubscribeError::Stopping)?
+            .clone();
         let listening = self.listen(&subscription);
-        shard
-            .subscribe(subscription, opening, self.retry_ms(), seat, listening)
-            .ok_or(SubscribeError::Stopping)
+        let (retry_ms, seat) = (self.retry_ms(), seat.at(&shard.seats));
+        Ok(Opened { subscription, opening, retry_ms, shard, seat, listening })
     }
 
     fn listen(&self, subscription: &Subscription) -> Listening {
         let watched = self.0.watched.lock().unwrap_or_else(PoisonError::into_inner);
-        watched
-            .iter()
-            .filter(|watched| subscription.filter.matches_topic(&watched.topic))
-            .map(|watched| watched.count.clone())
-            .collect()
+        let matching =
+            watched.iter().filter(|watched| subscription.filter.matches_topic(&watched.topic));
+        Listening::new(matching.map(|watched| watched.count.clone()).collect())
     }
 
     /// How many subscribers, of those who come from now on, are present and would receive a topic.
@@ -232,21 +220,66 @@ const WIDE_SPREAD: u64 = 8;
 /// What shards are shown of the log.
 pub(crate) type Seen = watch::Receiver<Snapshot>;
 
-/// A subscriber's place among those that are allowed; given back when dropped.
-pub(crate) struct Seat(Arc<AtomicUsize>);
+/// Reads the log's tail into the window, and wakes the shards that may have a taker.
+struct Follower {
+    window: Window,
+    /// `None` only while it is dropped.
+    snapshots: Option<watch::Sender<Snapshot>>,
+    set_trouble: watch::Sender<Option<LogError>>,
+    shards: Vec<ShardHandle>,
+}
 
-impl Seat {
-    pub(crate) fn take(count: &Arc<AtomicUsize>, max: usize) -> Option<Self> {
-        let seat = Self(count.clone());
-        if count.fetch_add(1, Ordering::Relaxed) < max {
-            return Some(seat);
-        }
-        None
+/// Shards without a taker follow this much later, so that their place does not grow old.
+const LAZY: Duration = Duration::from_millis(100);
+
+impl Drop for Follower {
+    /// Without it nothing new will ever be seen: the shards end.
+    fn drop(&mut self) {
+        self.snapshots = None;
+        self.shards.iter().for_each(|shard| shard.inbox.ring());
     }
 }
 
-impl Drop for Seat {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
+impl Follower {
+    async fn run(mut self, mut tail: Box<dyn Tail>) {
+        // When those that were not woken are.
+        let mut lazy: Option<tokio::time::Instant> = None;
+        loop {
+            let next = match lazy {
+                None => tail.next().await,
+                Some(at) => match tokio::time::timeout_at(at, tail.next()).await {
+                    Ok(next) => next,
+                    Err(_) => {
+                        self.shards.iter().for_each(|shard| shard.inbox.ring());
+                        lazy = None;
+                        continue;
+                    }
+                },
+            };
+            match next {
+                Ok(batch) => {
+                    let records = batch.records.clone();
+                    self.window.push(batch);
+                    let snapshot = self.window.snapshot();
+                    if self.snapshots.as_ref().is_none_or(|seen| seen.send(snapshot).is_err()) {
+                        return;
+                    }
+                    let mut all = true;
+                    for shard in &self.shards {
+                        all &= records.iter().any(|record| shard.ring_for(&record.event.topics));
+                    }
+                    if !all {
+                        lazy = lazy.or_else(|| Some(tokio::time::Instant::now() + LAZY));
+                    }
+                    self.set_trouble.send_if_modified(|trouble| trouble.take().is_some());
+                }
+                Err(LogError::Closed) => return,
+                Err(error) => {
+                    tracing::error!(%error, "the log's tail cannot be read; trying again");
+                    self.set_trouble.send_replace(Some(error));
+                    tokio::time::sleep(TAIL_RETRY).await;
+                }
+            }
+        }
     }
 }

@@ -13,6 +13,7 @@ mod front;
 mod guard;
 mod hub;
 mod limits;
+mod opened;
 mod plain;
 mod problem;
 mod route;

@@ -16,7 +16,6 @@ mod utf8;
 
 use std::sync::Arc;
 
-use futures_util::{StreamExt as _, future};
 use headwater_hub::{Encoding, Subscription};
 use headwater_log::Topic;
 use http::header::{CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE};
@@ -32,6 +31,7 @@ use self::subscribe::{Subscribe, SubscribeRequestError};
 use crate::body::Body;
 use crate::cors::Cors;
 use crate::front::Front;
+use crate::hub::SubscribeError;
 use crate::problem::Problem;
 
 const METHODS: &str = "GET, HEAD, POST, OPTIONS";
@@ -153,26 +153,28 @@ async fn subscribe(
         },
         events_max: (form == Form::LongPoll).then_some(longpoll::EVENTS_MAX),
     };
-    let stream = match hub.subscribe(subscription).await {
-        Ok(stream) => stream,
-        Err(error) => {
-            let unavailable = StatusCode::SERVICE_UNAVAILABLE;
-            return Ok(refuse::refuse_form(hub, form, unavailable, &error.to_string()));
-        }
+    let refuse = |error: SubscribeError| {
+        let unavailable = StatusCode::SERVICE_UNAVAILABLE;
+        refuse::refuse_form(hub, form, unavailable, &error.to_string())
     };
-    let resume = stream.resume();
+    let opened = match hub.open(subscription).await {
+        Ok(opened) => opened,
+        Err(error) => return Ok(refuse(error)),
+    };
+    let resume = opened.resume();
     let mut response = if request.method == Method::HEAD {
         stream_response(form, Body::empty())
     } else if form == Form::LongPoll {
         let bytes_max = limits.long_poll_bytes_max;
+        let Some(stream) = opened.into_stream() else {
+            return Ok(refuse(SubscribeError::Stopping));
+        };
         publish::answer(
             form.content_type(),
             longpoll::collect(hub, stream, wanted.wait, bytes_max).await,
         )
     } else {
-        let pieces =
-            stream.map(|block| block.bytes).filter(|bytes| future::ready(!bytes.is_empty()));
-        stream_response(form, Body::stream(pieces))
+        stream_response(form, Body::subscription(opened))
     };
     response.headers_mut().insert(RESUME, HeaderValue::from_static(resume.as_str()));
     Ok(response)

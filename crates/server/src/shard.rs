@@ -1,80 +1,54 @@
 //! A shard's thread: feeds the state machine, and carries out what it decides.
 
-use std::collections::HashMap;
+mod inbox;
+mod outlet;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use headwater_hub::{Accepted, Block, Key, Opening, ReadRequest, Shard, Sink, Subscription};
-use headwater_log::{Log, LogError, Page, Position};
+use headwater_hub::{Interest, Key, ReadRequest, Shard};
+use headwater_log::{Log, Position, Topic};
+use mio::{Events, Poll};
 use tokio::runtime::Handle;
-use tokio::sync::{Semaphore, mpsc, oneshot};
+use tokio::sync::{Semaphore, oneshot};
 
-use crate::hub::{HubConfig, Seat, Seen};
-use crate::stream::{EventStream, Listening, Slot};
+pub(crate) use self::inbox::{Arrival, Command, Inbox};
+use self::inbox::{Commands, WAKER};
+use self::outlet::{Event, Outlets};
+pub(crate) use self::outlet::{Outlet, Socket};
+use crate::hub::{HubConfig, Seen};
 
-/// What a shard is told. There is at most one `Subscribe`, one `Gone` and one `Writable` for each
-/// subscriber and one `Page` for each read on the way, and all of those have limits: so has the channel.
-pub(crate) enum Command {
-    Subscribe(Box<Arrival>),
-    Writable(Key),
-    Gone(Key),
-    Page(u64, Result<Page, LogError>),
-    Stop { spread_ms: u64, done: oneshot::Sender<()> },
-}
-
-/// A subscriber on its way into a shard.
-pub(crate) struct Arrival {
-    subscription: Subscription,
-    opening: Opening,
-    retry_ms: u64,
-    slot: Arc<Slot>,
-}
-
-/// The way into a shard.
+/// A running shard. Cloning costs a few reference counts.
 #[derive(Clone)]
-pub(crate) struct Inbox(mpsc::UnboundedSender<Command>);
-
-impl Inbox {
-    /// A shard that has stopped needs to know nothing.
-    pub(crate) fn send(&self, command: Command) {
-        let _ = self.0.send(command);
-    }
-}
-
-/// A running shard.
 pub(crate) struct ShardHandle {
-    inbox: Inbox,
-    subscribers: Arc<AtomicUsize>,
+    pub(crate) inbox: Inbox,
+    interest: Interest,
+    /// Subscribers that it has, or is about to have.
+    pub(crate) seats: Arc<AtomicUsize>,
 }
 
 impl ShardHandle {
     pub(crate) fn subscribers(&self) -> usize {
-        self.subscribers.load(Ordering::Relaxed)
+        self.seats.load(Ordering::Relaxed)
     }
 
-    /// Hands a subscription in; `None` if the shard has stopped.
-    pub(crate) fn subscribe(
-        &self,
-        subscription: Subscription,
-        opening: Opening,
-        retry_ms: u64,
-        seat: Seat,
-        listening: Listening,
-    ) -> Option<EventStream> {
-        let slot = Arc::new(Slot::default());
-        let place = (opening.resume, opening.told);
-        let arrival = Arrival { subscription, opening, retry_ms, slot: slot.clone() };
-        self.inbox.0.send(Command::Subscribe(Box::new(arrival))).ok()?;
-        Some(EventStream::new(slot, self.inbox.clone(), place, seat, listening))
+    /// Wakes the shard if it may have a taker for an event with these topics.
+    pub(crate) fn ring_for(&self, topics: &[Topic]) -> bool {
+        let taker = self.interest.may_take(topics);
+        if taker {
+            self.inbox.ring();
+        }
+        taker
     }
 
     /// Ends the shard's streams; is over when it has stopped.
     pub(crate) async fn stop(&self, spread_ms: u64) {
         let (done, stopped) = oneshot::channel();
-        self.inbox.send(Command::Stop { spread_ms, done });
-        let _ = stopped.await;
+        if self.inbox.send(Command::Stop { spread_ms, done }) {
+            let _ = stopped.await;
+        }
     }
 }
 
@@ -87,12 +61,14 @@ pub(crate) fn start(
     seen: Seen,
     reads: &Arc<Semaphore>,
 ) -> std::io::Result<ShardHandle> {
-    let (sender, commands) = mpsc::unbounded_channel();
-    let inbox = Inbox(sender);
-    let subscribers = Arc::new(AtomicUsize::new(0));
+    let poll = Poll::new()?;
+    let (inbox, commands) = Inbox::new(poll.registry())?;
+    let shard = Shard::new(config.settings(), log.id_key().clone(), applied);
+    let interest = shard.interest().clone();
     let worker = Worker {
-        shard: Shard::new(config.settings(), log.id_key().clone(), applied),
-        slots: Slots::default(),
+        outlets: Outlets::new(poll.registry().try_clone()?),
+        poll,
+        shard,
         commands,
         seen,
         reader: Reader {
@@ -101,96 +77,99 @@ pub(crate) fn start(
             budget: reads.clone(),
             inbox: inbox.clone(),
         },
-        subscribers: subscribers.clone(),
         began: Instant::now(),
     };
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
-    thread::Builder::new()
-        .name(format!("shard-{number}"))
-        .spawn(move || runtime.block_on(worker.run()))?;
-    Ok(ShardHandle { inbox, subscribers })
+    thread::Builder::new().name(format!("shard-{number}")).spawn(move || worker.run())?;
+    Ok(ShardHandle { inbox, interest, seats: Arc::default() })
 }
 
 struct Worker {
+    poll: Poll,
     shard: Shard,
-    slots: Slots,
-    commands: mpsc::UnboundedReceiver<Command>,
+    outlets: Outlets,
+    commands: Commands,
     seen: Seen,
     reader: Reader,
-    subscribers: Arc<AtomicUsize>,
     began: Instant,
 }
 
 /// At most this many commands are taken in before what they lead to is sent.
 const COMMANDS_MAX: usize = 1024;
+const EVENTS_MAX: usize = 1024;
 
 impl Worker {
-    async fn run(mut self) {
+    fn run(mut self) {
+        let mut events = Events::with_capacity(EVENTS_MAX);
         loop {
-            for _ in 0..COMMANDS_MAX {
-                let Ok(command) = self.commands.try_recv() else { break };
+            self.commands.attend();
+            let mut taken = 0;
+            while taken < COMMANDS_MAX
+                && let Ok(command) = self.commands.receiver.try_recv()
+            {
+                taken += 1;
                 if self.handle(command).is_break() {
                     return;
                 }
             }
+            if self.seen.has_changed().is_err() {
+                return;
+            }
             let snapshot = self.seen.borrow_and_update().clone();
-            let more = self.shard.turn(self.began.elapsed(), &snapshot, &mut self.slots);
+            let more = self.shard.turn(self.began.elapsed(), &snapshot, &mut self.outlets);
             // A snapshot keeps what it shows alive.
             drop(snapshot);
             self.carry_out();
-            if more {
-                continue;
+            let wait = if more || taken == COMMANDS_MAX {
+                Some(Duration::ZERO)
+            } else {
+                let timeout = self.shard.poll_timeout();
+                timeout.map(|timeout| timeout.saturating_sub(self.began.elapsed()))
+            };
+            if let Err(error) = self.poll.poll(&mut events, wait)
+                && error.kind() != std::io::ErrorKind::Interrupted
+            {
+                tracing::error!(%error, "a shard cannot wait for its sockets");
+                // Nothing is lost by looking again, only time.
+                thread::sleep(Duration::from_millis(100));
             }
-            let timeout = self.shard.poll_timeout().unwrap_or(Duration::MAX);
-            let wait = timeout.saturating_sub(self.began.elapsed()).min(LONGEST_WAIT);
-            tokio::select! {
-                command = self.commands.recv() => {
-                    let Some(command) = command else { return };
-                    if self.handle(command).is_break() {
-                        return;
-                    }
+            for event in events.iter().filter(|event| event.token() != WAKER) {
+                let gone = event.is_readable() || event.is_read_closed() || event.is_error();
+                match self.outlets.event(event.token().0, gone, event.is_writable()) {
+                    Some(Event::Gone(key)) => self.forget(key),
+                    Some(Event::Writable(key)) => self.shard.handle_writable(key),
+                    None => {}
                 }
-                changed = self.seen.changed() => {
-                    if changed.is_err() {
-                        return;
-                    }
-                }
-                () = tokio::time::sleep(wait) => {}
             }
         }
+    }
+
+    fn forget(&mut self, key: Key) {
+        self.shard.unsubscribe(key);
+        self.outlets.remove(key);
     }
 
     fn handle(&mut self, command: Command) -> std::ops::ControlFlow<()> {
         let now = self.began.elapsed();
         match command {
-            Command::Subscribe(arrival) => {
-                let Arrival { subscription, opening, retry_ms, slot } = *arrival;
-                let key =
-                    slot.take_in(|| self.shard.subscribe(now, &subscription, opening, retry_ms));
-                if let Some(key) = key {
-                    self.slots.0.insert(key, slot);
-                }
-            }
+            Command::Subscribe(arrival) => self.take_in(*arrival, now),
             Command::Writable(key) => self.shard.handle_writable(key),
-            Command::Gone(key) => {
-                self.shard.unsubscribe(key);
-                self.slots.0.remove(&key);
-            }
+            Command::Gone(key) => self.forget(key),
             Command::Page(ticket, page) => {
-                self.shard.handle_page(now, ticket, page, &mut self.slots);
+                self.shard.handle_page(now, ticket, page, &mut self.outlets);
             }
             Command::Stop { spread_ms, done } => {
                 // What is in the log by now still goes out to those who keep up.
                 let snapshot = self.seen.borrow_and_update().clone();
-                self.shard.turn(now, &snapshot, &mut self.slots);
+                self.shard.turn(now, &snapshot, &mut self.outlets);
                 let retry_ms = || fastrand::u64(spread_ms / 8..=spread_ms);
-                self.shard.stop(retry_ms, &mut self.slots);
+                self.shard.stop(retry_ms, &mut self.outlets);
                 self.carry_out();
-                // Whoever arrives while the hub stops finds the channel closed, or its stream ended.
-                self.commands.close();
-                while let Ok(command) = self.commands.try_recv() {
-                    if let Command::Subscribe(arrival) = command {
-                        arrival.slot.end();
+                // Whoever arrives while the hub stops finds its connection closed.
+                while let Ok(command) = self.commands.receiver.try_recv() {
+                    if let Command::Subscribe(arrival) = command
+                        && let Outlet::Body(slot) = arrival.outlet
+                    {
+                        slot.end();
                     }
                 }
                 let _ = done.send(());
@@ -200,30 +179,30 @@ impl Worker {
         std::ops::ControlFlow::Continue(())
     }
 
+    fn take_in(&mut self, arrival: Arrival, now: Duration) {
+        let Arrival { subscription, opening, retry_ms, outlet } = arrival;
+        let encoding = subscription.encoding;
+        let subscribe = || self.shard.subscribe(now, &subscription, opening, retry_ms);
+        let key = match &outlet {
+            Outlet::Body(slot) => slot.take_in(subscribe),
+            Outlet::Socket(_) => Some(subscribe()),
+        };
+        if let Some(key) = key
+            && let Err(error) = self.outlets.insert(key, outlet, encoding.is_sse())
+        {
+            tracing::debug!(%error, "a connection ended before its stream began");
+            self.shard.unsubscribe(key);
+        }
+    }
+
     fn carry_out(&mut self) {
         while let Some(request) = self.shard.poll_read() {
             self.reader.read(request);
         }
         while let Some((key, reason)) = self.shard.poll_close() {
             tracing::debug!(?reason, "a subscription ended");
-            if let Some(slot) = self.slots.0.remove(&key) {
-                slot.end();
-            }
+            self.outlets.close(key, reason);
         }
-        self.subscribers.store(self.shard.len(), Ordering::Relaxed);
-    }
-}
-
-/// An hour: a bound, for timers that take none.
-const LONGEST_WAIT: Duration = Duration::from_secs(3600);
-
-/// The connections of a shard's subscribers.
-#[derive(Default)]
-struct Slots(HashMap<Key, Arc<Slot>>);
-
-impl Sink for Slots {
-    fn send(&mut self, key: Key, block: &Block) -> Accepted {
-        self.0.get(&key).map_or(Accepted::Closed, |slot| slot.offer(block))
     }
 }
 

@@ -8,9 +8,8 @@ use std::task::{Context, Poll, Waker};
 use futures_util::Stream;
 use headwater_hub::{Accepted, Block, BlockKind, Key, Resume};
 use headwater_log::Position;
-use tokio::sync::watch;
 
-use crate::hub::Seat;
+use crate::opened::{Listening, Seat};
 use crate::shard::{Command, Inbox};
 
 /// The blocks of one subscription. Dropping it frees the subscriber at once.
@@ -22,12 +21,8 @@ pub struct EventStream {
     inbox: Inbox,
     resume: Resume,
     position: Position,
-    listening: Listening,
-    _seat: Seat,
+    _held: (Seat, Listening),
 }
-
-/// The counts of listeners that a subscription is part of.
-pub(crate) type Listening = Vec<watch::Sender<usize>>;
 
 /// Where a shard and a connection meet.
 #[derive(Default)]
@@ -55,13 +50,9 @@ impl EventStream {
         slot: Arc<Slot>,
         inbox: Inbox,
         (resume, position): (Resume, Position),
-        seat: Seat,
-        listening: Listening,
+        held: (Seat, Listening),
     ) -> Self {
-        for count in &listening {
-            count.send_modify(|count| *count += 1);
-        }
-        Self { slot, inbox, resume, position, listening, _seat: seat }
+        Self { slot, inbox, resume, position, _held: held }
     }
 
     /// How the stream relates to where its subscriber was, as far as is known when it opens.
@@ -109,9 +100,6 @@ impl Drop for EventStream {
         drop(state);
         if let Some(key) = key {
             self.inbox.send(Command::Gone(key));
-        }
-        for count in &self.listening {
-            count.send_modify(|count| *count = count.saturating_sub(1));
         }
     }
 }

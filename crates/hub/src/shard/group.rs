@@ -8,6 +8,7 @@ use slab::Slab;
 
 use super::run::Run;
 use crate::encoding::Encoding;
+use crate::interest::Interests;
 use crate::window::Entry;
 
 /// A group's place in [`Groups`].
@@ -43,6 +44,7 @@ pub(super) struct Groups {
     by_filter: HashMap<(Arc<Filter>, Encoding), GroupId>,
     by_topic: HashMap<Topic, Vec<GroupId>>,
     of_all: Vec<GroupId>,
+    pub(super) interests: Interests,
     patterns: Slab<Compiled>,
     by_pattern: HashMap<Pattern, PatternId>,
     /// Which patterns match a topic; forgotten when the set of patterns changes.
@@ -77,9 +79,13 @@ impl Groups {
         let id = self.groups.vacant_key();
         for topic in filter.topics() {
             self.by_topic.entry(topic.clone()).or_default().push(id);
+            self.interests.add(topic);
         }
         if filter.is_all() {
             self.of_all.push(id);
+        }
+        if filter.exact().is_none() {
+            self.interests.add_any();
         }
         let mut patterns: Vec<PatternId> =
             filter.patterns().iter().map(|pattern| self.add_pattern(pattern, id)).collect();
@@ -106,7 +112,11 @@ impl Groups {
             return false;
         }
         let group = self.groups.remove(id);
+        if group.filter.exact().is_none() {
+            self.interests.remove_any();
+        }
         for topic in group.filter.topics() {
+            self.interests.remove(topic);
             if let Some(groups) = self.by_topic.get_mut(topic) {
                 groups.retain(|&other| other != id);
                 if groups.is_empty() {

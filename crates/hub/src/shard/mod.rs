@@ -17,6 +17,7 @@ use self::group::{GroupId, Groups};
 pub use self::subscriber::{Accepted, Block, BlockKind, Close, Key, Sink};
 use self::subscriber::{Extra, Subscriber, Waiting};
 use crate::control;
+use crate::interest::Interest;
 use crate::open::Opening;
 use crate::subscription::Subscription;
 use crate::window::Snapshot;
@@ -127,6 +128,12 @@ impl Shard {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.subscribers.is_empty()
+    }
+
+    /// What its subscribers are interested in, to be asked by others.
+    #[must_use]
+    pub fn interest(&self) -> &Interest {
+        self.groups.interests.shown()
     }
 
     /// Takes a subscriber in. Its open block, with this reconnection time, is sent in the next turn.

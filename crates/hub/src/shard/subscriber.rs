@@ -16,6 +16,14 @@ pub struct Key {
     pub(super) generation: u64,
 }
 
+impl Key {
+    /// A small number that no other present subscriber of the shard has.
+    #[must_use]
+    pub fn slot(self) -> usize {
+        self.slot
+    }
+}
+
 /// One subscriber. There is no queue: what it has not had is in the log.
 pub(super) struct Subscriber {
     pub(super) generation: u64,

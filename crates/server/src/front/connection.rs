@@ -16,6 +16,7 @@ use hyper_util::server::conn::auto;
 use tokio::net::TcpStream;
 use tokio::time::Sleep;
 
+use super::handover::Handover;
 use super::wire::{Expiry, Patience, Wire};
 use super::{Front, Held};
 use crate::limits::Limits;
@@ -31,8 +32,13 @@ pub(crate) struct Peer {
     pub(crate) refused: bool,
 }
 
-/// Serves a connection until it ends, expires, or the front stops and its answers are through.
-pub(crate) async fn serve(front: Arc<Front>, stream: TcpStream, peer: Peer) {
+/// Serves a connection until it ends, expires, or the front stops and its answers are through; or until
+/// it becomes a subscription, which a shard is to serve.
+pub(crate) async fn serve(
+    front: Arc<Front>,
+    stream: TcpStream,
+    peer: Peer,
+) -> Option<(Handover, TcpStream)> {
     let wire = Wire::new(stream);
     let patience = front.patience(peer);
     let service = {
@@ -42,9 +48,25 @@ pub(crate) async fn serve(front: Arc<Front>, stream: TcpStream, peer: Peer) {
             let (front, wire) = (front.clone(), wire.clone());
             // Boxed, because the HTTP library keeps room for it as long as the connection lasts.
             Box::pin(async move {
-                let (answer, place) = route::answer(&front, peer, request, &wire).await;
+                let version = request.version();
+                let (answer, mut place) = route::answer(&front, peer, request, &wire).await;
+                let answer = if version == Version::HTTP_2 || wire.is_blocked() {
+                    answer
+                } else {
+                    match Handover::of(answer, place) {
+                        Ok(handover) => {
+                            wire.hand_over(handover);
+                            // The connection is taken from here, and this with it.
+                            return std::future::pending().await;
+                        }
+                        Err((answer, taken)) => {
+                            place = taken;
+                            answer
+                        }
+                    }
+                };
                 let held = Held { _in_flight: in_flight, _place: place };
-                Ok::<_, Infallible>(answer.map(|body| body.hold(held)))
+                Ok::<_, Infallible>(answer.map(|body| body.polled().hold(held)))
             })
         })
     };
@@ -53,7 +75,7 @@ pub(crate) async fn serve(front: Arc<Front>, stream: TcpStream, peer: Peer) {
     let mut stopping = pin!(front.stopping());
     let mut stopped = false;
     let mut timer = Timer::default();
-    let expired = poll_fn(|cx| {
+    let end = poll_fn(|cx| {
         if !stopped && stopping.as_mut().poll(cx).is_ready() {
             stopped = true;
             connection.as_mut().graceful_shutdown();
@@ -62,21 +84,37 @@ pub(crate) async fn serve(front: Arc<Front>, stream: TcpStream, peer: Peer) {
             if let Err(error) = result {
                 tracing::debug!(peer = %peer.address, %error, "a connection ended");
             }
-            return Poll::Ready(None);
+            return Poll::Ready(End::Over);
         }
-        timer.poll(wire.expiry(patience), cx).map(Some)
+        if let Some(handover) = wire.take_handover() {
+            return Poll::Ready(End::Taken(Box::new(handover)));
+        }
+        timer.poll(wire.expiry(patience), cx).map(End::Expired)
     })
     .await;
-    match expired {
-        Some(Expiry::HalfHead) => wire.give_up_on_head(patience),
-        Some(Expiry::Stalled) => {
+    match end {
+        End::Taken(handover) => {
+            // All of the library's, with its share of the socket.
+            drop(connection);
+            return Arc::into_inner(wire).map(|wire| (*handover, wire.into_stream()));
+        }
+        End::Expired(Expiry::HalfHead) => wire.give_up_on_head(patience),
+        End::Expired(Expiry::Stalled) => {
             tracing::debug!(peer = %peer.address, "a client took nothing for the write timeout");
             wire.reset();
-            return;
+            return None;
         }
-        Some(Expiry::Idle) | None => {}
+        End::Expired(Expiry::Idle) | End::Over => {}
     }
     wire.linger().await;
+    None
+}
+
+/// How the serving of a connection ends.
+enum End {
+    Over,
+    Expired(Expiry),
+    Taken(Box<Handover>),
 }
 
 /// One timer, set to whatever comes first, and not there when nothing does.

@@ -18,17 +18,16 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::Instant;
 
+use super::handover::Handover;
 use crate::problem::Problem;
 
 /// A socket, shared by the HTTP library and those who watch over it.
-#[derive(Debug)]
 pub(crate) struct Wire {
     stream: TcpStream,
     traffic: Mutex<Traffic>,
 }
 
 /// The HTTP library's end of a wire.
-#[derive(Debug)]
 pub(crate) struct Socket {
     wire: Arc<Wire>,
     /// What stands in for an answer of the library's own.
@@ -36,10 +35,8 @@ pub(crate) struct Socket {
 }
 
 /// A request that has not been answered to its end.
-#[derive(Debug)]
 pub(crate) struct InFlight(Arc<Wire>);
 
-#[derive(Debug)]
 struct Traffic {
     in_flight: usize,
     /// A request has been understood.
@@ -59,6 +56,8 @@ struct Traffic {
     waker: Option<Waker>,
     /// A request was answered before it was read.
     unread: bool,
+    /// The connection is to become this.
+    handover: Option<Handover>,
 }
 
 /// What a connection runs into if nothing happens.
@@ -93,6 +92,7 @@ impl Wire {
             listening: false,
             waker: None,
             unread: false,
+            handover: None,
         };
         Arc::new(Self { stream, traffic: Mutex::new(traffic) })
     }
@@ -117,6 +117,26 @@ impl Wire {
         let mut traffic = self.traffic();
         traffic.listening = true;
         traffic.wake();
+    }
+
+    /// Whether the client takes nothing of what it was sent before.
+    pub(crate) fn is_blocked(&self) -> bool {
+        self.traffic().blocked.is_some()
+    }
+
+    /// The request in flight is a subscription, which is to have the connection for itself. Whoever polls
+    /// the connection takes it from here.
+    pub(crate) fn hand_over(&self, handover: Handover) {
+        self.traffic().handover = Some(handover);
+    }
+
+    pub(crate) fn take_handover(&self) -> Option<Handover> {
+        self.traffic().handover.take()
+    }
+
+    /// The bare socket.
+    pub(crate) fn into_stream(self) -> TcpStream {
+        self.stream
     }
 
     /// A request was answered although its body may go on.

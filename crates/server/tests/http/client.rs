@@ -118,6 +118,16 @@ impl Connection {
         }
     }
 
+    /// The next block of an event stream that is sent without chunks.
+    pub(crate) async fn block(&mut self) -> String {
+        loop {
+            if let Some(at) = find(&self.read, b"\n\n") {
+                return String::from_utf8(self.read.drain(..at + 2).collect()).unwrap();
+            }
+            assert!(self.more().await, "the stream broke off");
+        }
+    }
+
     /// Everything up to the end of the connection.
     pub(crate) async fn rest(&mut self) -> Vec<u8> {
         while self.more().await {}
@@ -218,14 +228,18 @@ impl Subscriber {
 
     /// The next line of a stream of JSON objects, heartbeats left out.
     pub(crate) async fn json(&mut self) -> Value {
+        let mut line = Vec::new();
         loop {
-            let piece = self.piece().await.expect("the stream ended");
-            let text = String::from_utf8(piece).unwrap();
-            assert!(text.ends_with('\n'), "{text:?}");
-            if let Some(line) = text.lines().find(|line| !line.is_empty()) {
-                assert_eq!(text.lines().count(), 1, "one at a time: {text:?}");
-                return serde_json::from_str(line).unwrap();
+            if let Some(at) = line.iter().position(|&byte| byte == b'\n') {
+                let rest = line.split_off(at + 1);
+                // What is not of this line comes first next time.
+                self.connection.read.splice(..0, rest);
+                if line.len() > 1 {
+                    return serde_json::from_slice(&line).unwrap();
+                }
+                line.clear();
             }
+            line.extend(self.piece().await.expect("the stream ended"));
         }
     }
 

@@ -1,0 +1,104 @@
+//! A subscription that has been resolved, and not yet been given to its shard.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use bytes::Bytes;
+use headwater_hub::{Opening, Resume, Subscription};
+use tokio::sync::watch;
+
+use crate::shard::{Arrival, Command, Outlet, ShardHandle, Socket};
+use crate::stream::{EventStream, Slot};
+
+/// A subscription, a place in the log, and a seat in a shard.
+pub(crate) struct Opened {
+    pub(crate) subscription: Subscription,
+    pub(crate) opening: Opening,
+    pub(crate) retry_ms: u64,
+    pub(crate) shard: ShardHandle,
+    pub(crate) seat: Seat,
+    pub(crate) listening: Listening,
+}
+
+/// What a subscriber takes up, and whom it is counted for; given back when dropped.
+pub(crate) struct Seat {
+    of_hub: Arc<AtomicUsize>,
+    of_shard: Option<Arc<AtomicUsize>>,
+}
+
+impl Seat {
+    /// One of so many.
+    pub(crate) fn take(count: &Arc<AtomicUsize>, max: usize) -> Option<Self> {
+        let seat = Self { of_hub: count.clone(), of_shard: None };
+        (count.fetch_add(1, Ordering::Relaxed) < max).then_some(seat)
+    }
+
+    /// Which shard it is at.
+    pub(crate) fn at(mut self, count: &Arc<AtomicUsize>) -> Self {
+        count.fetch_add(1, Ordering::Relaxed);
+        self.of_shard = Some(count.clone());
+        self
+    }
+}
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        self.of_hub.fetch_sub(1, Ordering::Relaxed);
+        if let Some(count) = &self.of_shard {
+            count.fetch_sub(1, Ordering::Relaxed);
+        }
+    }
+}
+
+/// The counts of listeners that a subscription is part of.
+pub(crate) struct Listening(Vec<watch::Sender<usize>>);
+
+impl Listening {
+    pub(crate) fn new(counts: Vec<watch::Sender<usize>>) -> Self {
+        for count in &counts {
+            count.send_modify(|count| *count += 1);
+        }
+        Self(counts)
+    }
+}
+
+impl Drop for Listening {
+    fn drop(&mut self) {
+        for count in &self.0 {
+            count.send_modify(|count| *count = count.saturating_sub(1));
+        }
+    }
+}
+
+impl Opened {
+    /// How the stream relates to where its subscriber was, as far as is known when it opens.
+    pub(crate) fn resume(&self) -> Resume {
+        self.opening.resume
+    }
+
+    /// Its blocks, to be sent by whoever polls for them; `None` if the shard has stopped.
+    pub(crate) fn into_stream(self) -> Option<EventStream> {
+        let Self { subscription, opening, retry_ms, shard, seat, listening } = self;
+        let slot = Arc::new(Slot::default());
+        let place = (opening.resume, opening.told);
+        let outlet = Outlet::Body(slot.clone());
+        let arrival = Arrival { subscription, opening, retry_ms, outlet };
+        let sent = shard.inbox.send(Command::Subscribe(Box::new(arrival)));
+        sent.then(|| EventStream::new(slot, shard.inbox, place, (seat, listening)))
+    }
+
+    /// Gives the shard a socket to send on by itself, first the head of the response. `held` is what is
+    /// counted as long as the connection lasts. If the shard has stopped, the connection is closed.
+    pub(crate) fn hand_over(
+        self,
+        stream: std::net::TcpStream,
+        head: Bytes,
+        held: impl Send + 'static,
+    ) {
+        let Self { subscription, opening, retry_ms, shard, seat, listening } = self;
+        let held = Box::new((held, seat, listening));
+        let outlet = Outlet::Socket(Box::new(Socket::new(stream, head, held)));
+        let arrival = Arrival { subscription, opening, retry_ms, outlet };
+        shard.inbox.send(Command::Subscribe(Box::new(arrival)));
+    }
+}

@@ -1,0 +1,83 @@
+//! The way into a shard, and what wakes it.
+
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, Sender, channel};
+
+use headwater_hub::{Key, Opening, Subscription};
+use headwater_log::{LogError, Page};
+use mio::{Registry, Token, Waker};
+use tokio::sync::oneshot;
+
+use super::outlet::Outlet;
+
+/// What a shard is told. There is at most one `Subscribe`, one `Gone` and one `Writable` for each
+/// subscriber and one `Page` for each read on the way, and all of those have limits: so has the channel.
+pub(crate) enum Command {
+    Subscribe(Box<Arrival>),
+    Writable(Key),
+    Gone(Key),
+    Page(u64, Result<Page, LogError>),
+    Stop { spread_ms: u64, done: oneshot::Sender<()> },
+}
+
+/// A subscriber on its way into a shard.
+pub(crate) struct Arrival {
+    pub(crate) subscription: Subscription,
+    pub(crate) opening: Opening,
+    pub(crate) retry_ms: u64,
+    pub(crate) outlet: Outlet,
+}
+
+/// The way into a shard.
+#[derive(Clone)]
+pub(crate) struct Inbox(Arc<Bell>);
+
+struct Bell {
+    commands: Sender<Command>,
+    waker: Waker,
+    rung: Arc<AtomicBool>,
+}
+
+/// The shard's end.
+pub(super) struct Commands {
+    pub(super) receiver: Receiver<Command>,
+    rung: Arc<AtomicBool>,
+}
+
+/// What the waker is called among the sockets.
+pub(super) const WAKER: Token = Token(usize::MAX);
+
+impl Inbox {
+    pub(super) fn new(registry: &Registry) -> io::Result<(Self, Commands)> {
+        let (commands, receiver) = channel();
+        let rung = Arc::new(AtomicBool::new(false));
+        let waker = Waker::new(registry, WAKER)?;
+        let bell = Bell { commands, waker, rung: rung.clone() };
+        Ok((Self(Arc::new(bell)), Commands { receiver, rung }))
+    }
+
+    /// Whether the shard is still there to be told; one that has stopped needs to know nothing.
+    pub(crate) fn send(&self, command: Command) -> bool {
+        let sent = self.0.commands.send(command).is_ok();
+        self.ring();
+        sent
+    }
+
+    /// Makes the shard look, once however often it is called before it does.
+    pub(crate) fn ring(&self) {
+        if !self.0.rung.swap(true, Ordering::SeqCst)
+            && let Err(error) = self.0.waker.wake()
+        {
+            tracing::error!(%error, "a shard cannot be woken");
+        }
+    }
+}
+
+impl Commands {
+    /// The shard is about to look: whoever has something new from here on has to ring again.
+    pub(super) fn attend(&self) {
+        self.rung.store(false, Ordering::SeqCst);
+    }
+}
