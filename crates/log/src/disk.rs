@@ -333,8 +333,12 @@ impl Log for DiskLog {
     }
 
     fn resolve<'a>(&'a self, id: &'a str) -> BoxFuture<'a, Result<Resolved, LogError>> {
+        // All who come back at once ask this: what needs no file is answered here and now.
+        if let Some(resolved) = self.0.shared.resolve_generated(id) {
+            return Box::pin(std::future::ready(Ok(resolved)));
+        }
         let id = id.to_owned();
-        self.blocking(move |shared| shared.resolve(&id))
+        self.blocking(move |shared| shared.resolve_published(&id))
     }
 
     fn position(&self, cursor: Offset) -> Position {

@@ -13,8 +13,10 @@ mod log;
 mod memory;
 mod pattern;
 mod position;
+mod positions;
 mod removed;
 mod retention;
+mod template;
 mod text;
 mod topic;
 
@@ -36,8 +38,9 @@ pub use log::{
     Select, Tail, TailBatch,
 };
 pub use memory::{MemoryLimits, MemoryLog};
-pub use pattern::{Pattern, PatternError};
+pub use pattern::{Pattern, PatternError, Piece};
 pub use position::{Epoch, Offset, Position};
 pub use removed::Removals;
 pub use retention::{Keep, Retention};
+pub use template::{Template, TemplateError};
 pub use topic::{Topic, TopicError};

@@ -341,3 +341,27 @@ async fn openings_without_events_leave_no_segments() {
     }
     assert!(fs::read_dir(directory.path()).unwrap().count() < 6);
 }
+
+#[tokio::test]
+async fn a_page_of_a_quiet_topic_waits_for_one_segment_only() {
+    let directory = TempDir::new().unwrap();
+    let (log, _) = open(directory.path(), small());
+    let mut quiet = Vec::new();
+    for _ in 0..5 {
+        quiet.push(publish(&log, "quiet", "one").await.offset);
+        for _ in 0..100 {
+            publish(&log, "loud", &"x".repeat(200)).await;
+        }
+    }
+    let filter = Arc::new(Filter::topic(Topic::parse("quiet").unwrap()));
+    let (mut after, mut pages) = (Offset::START, Vec::new());
+    while after < log.bounds().tail.offset {
+        let filter = filter.clone();
+        let read = Read { after, filter, select: Select::Every, bytes_max: 64 << 10 };
+        let page = log.read(read).await.unwrap();
+        pages.push(page.records.iter().map(|record| record.position.offset).collect::<Vec<_>>());
+        after = page.scanned_to.offset;
+    }
+    assert_eq!(pages.concat(), quiet);
+    assert!(pages.iter().all(|page| page.len() <= 1), "{pages:?}");
+}

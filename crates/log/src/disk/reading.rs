@@ -30,7 +30,9 @@ impl Shared {
         let (mut cursor, mut damaged) = (read.after, false);
         let mut records = Vec::new();
         let (mut bytes, mut left) = (0, SCAN_RECORDS_MAX);
-        while left > 0 && bytes < read.bytes_max {
+        // A page that has something ends where its segment does: the next events of a quiet topic may lie
+        // many segments further on, and whoever reads wants the first of them now.
+        while left > 0 && records.is_empty() {
             let Some(candidates) = self.candidates(cursor, &read.filter, left)? else {
                 cursor = cursor.max(self.state().tail);
                 break;
@@ -104,16 +106,23 @@ impl Shared {
         first_some(sealed.iter().rev(), |segment| segment.index.last_of(topic))
     }
 
-    pub(super) fn resolve(&self, id: &str) -> io::Result<Resolved> {
-        let position = match self.id_key.open(id) {
-            OpenedId::Foreign => return Ok(Resolved::Foreign),
-            OpenedId::Position(position) => position,
-            OpenedId::NotGenerated => match self.find_id(id)? {
-                Some(offset) => self.state().epochs.position(offset),
-                None => return Ok(Resolved::Foreign),
-            },
-        };
+    /// The place that a generated id names, out of memory; `None` if it may be a publisher's.
+    pub(super) fn resolve_generated(&self, id: &str) -> Option<Resolved> {
+        match self.id_key.open(id) {
+            OpenedId::Foreign => Some(Resolved::Foreign),
+            OpenedId::Position(position) => {
+                let state = self.state();
+                Some(state.epochs.resolve(position, state.floor, state.tail))
+            }
+            OpenedId::NotGenerated => None,
+        }
+    }
+
+    /// The place that a publisher's id names.
+    pub(super) fn resolve_published(&self, id: &str) -> io::Result<Resolved> {
+        let Some(offset) = self.find_id(id)? else { return Ok(Resolved::Foreign) };
         let state = self.state();
+        let position = state.epochs.position(offset);
         Ok(state.epochs.resolve(position, state.floor, state.tail))
     }
 
