@@ -30,7 +30,7 @@ pub(crate) struct Args {
 const EXAMPLES: &str = "\
 Examples:
   headwater log compact headwater-data --config headwater.toml
-  HEADWATER_DISK_AGE_MAX_HOURS=24 headwater log compact headwater-data";
+  HEADWATER_DISK__AGE_MAX_HOURS=24 headwater log compact headwater-data";
 
 /// Runs the command.
 pub(crate) async fn run(args: Args) -> Result<(), Failure> {

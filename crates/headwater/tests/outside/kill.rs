@@ -14,6 +14,8 @@ use serde_json::Value;
 use crate::support::{Hub, PATIENCE, Place};
 
 const PUBLISHERS: usize = 4;
+/// Each start reads the one that was open, to its end.
+const SMALL_SEGMENTS: [(&str, &str); 1] = [("HEADWATER_DISK__SEGMENT_BYTES", "1048576")];
 
 #[test]
 fn a_killed_hub_keeps_what_it_acknowledged() {
@@ -22,7 +24,7 @@ fn a_killed_hub_keeps_what_it_acknowledged() {
     let place = Place::new();
     let mut acknowledged: HashMap<String, String> = HashMap::new();
     for round in 0..kills {
-        let mut hub = place.start(&["serve"], &[]);
+        let mut hub = place.start(&["serve"], &SMALL_SEGMENTS);
         let (answers, heard) = channel();
         let publishers: Vec<_> = (0..PUBLISHERS)
             .map(|publisher| {
@@ -42,7 +44,7 @@ fn a_killed_hub_keeps_what_it_acknowledged() {
         publishers.into_iter().for_each(|publisher| publisher.join().unwrap());
         acknowledged.extend(heard.try_iter());
     }
-    let hub = place.start(&["serve"], &[]);
+    let hub = place.start(&["serve"], &SMALL_SEGMENTS);
     let kept = everything(&hub);
     let mut seen = HashMap::new();
     let mut last: HashMap<&str, usize> = HashMap::new();

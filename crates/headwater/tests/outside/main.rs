@@ -7,6 +7,7 @@
 )]
 
 mod demo;
+mod disk;
 mod documents;
 mod kill;
 mod log;
