@@ -10,9 +10,6 @@ mod decisions;
 mod explain;
 mod grant;
 mod matcher;
-mod positions;
-mod route;
-mod template;
 mod visibility;
 
 pub use access::{Access, Action, Actions, Identity, Rule};
@@ -20,6 +17,4 @@ pub use decisions::{Decisions, TopicSet, Viewer};
 pub use explain::{Explanation, MatcherExplained, RuleExplained};
 pub use grant::Grant;
 pub use matcher::{MatcherCache, MatcherError, TopicMatcher};
-pub use route::Route;
-pub use template::{Template, TemplateError};
 pub use visibility::Visibility;

@@ -9,6 +9,7 @@ mod authorization;
 mod control;
 mod encoding;
 mod interest;
+mod matching;
 mod open;
 mod shard;
 mod subscription;
@@ -16,8 +17,7 @@ mod window;
 
 pub use authorization::{
     Access, Action, Actions, Decisions, Explanation, Grant, Identity, MatcherCache, MatcherError,
-    MatcherExplained, Route, Rule, RuleExplained, Template, TemplateError, TopicMatcher, TopicSet,
-    Viewer, Visibility,
+    MatcherExplained, Rule, RuleExplained, TopicMatcher, TopicSet, Viewer, Visibility,
 };
 pub use encoding::{Encoding, encode};
 pub use interest::Interest;

@@ -22,7 +22,7 @@ pub(crate) struct Body {
 enum Content {
     Full(Bytes),
     Stream(Pin<Box<dyn Stream<Item = Bytes> + Send>>),
-    /// Whoever sends the answer decides how: see [`Body::into_subscription`] and [`Body::polled`].
+    /// Whoever sends the answer decides how: see [`Body::take_subscription`] and [`Body::polled`].
     Subscription(Box<Opened>),
 }
 
@@ -46,10 +46,13 @@ impl Body {
     }
 
     /// The subscription, if it is one, for a shard to send by itself.
-    pub(crate) fn into_subscription(self) -> Result<Opened, Self> {
-        match self.content {
-            Content::Subscription(opened) => Ok(*opened),
-            content => Err(Self { content, held: self.held }),
+    pub(crate) fn take_subscription(&mut self) -> Option<Opened> {
+        if !matches!(self.content, Content::Subscription(_)) {
+            return None;
+        }
+        match std::mem::replace(&mut self.content, Content::Full(Bytes::new())) {
+            Content::Subscription(opened) => Some(*opened),
+            Content::Full(_) | Content::Stream(_) => None,
         }
     }
 

@@ -100,7 +100,6 @@ impl Grant {
     pub(super) fn has(&self, pattern: &Pattern) -> bool {
         let is_it = |matcher: &TopicMatcher| match matcher {
             TopicMatcher::Pattern(granted) => granted == pattern,
-            TopicMatcher::Route(route) => route.is(pattern),
             _ => false,
         };
         self.0.all || self.0.others.iter().any(is_it)

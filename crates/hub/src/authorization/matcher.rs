@@ -4,12 +4,10 @@ use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::sync::Arc;
 
-use headwater_log::{Pattern, PatternError, Topic, TopicError};
+use headwater_log::{Pattern, PatternError, Template, TemplateError, Topic, TopicError};
 use url::Url;
 
 use super::grant::Grant;
-use super::route::Route;
-use super::template::{Template, TemplateError};
 
 /// Says of a topic whether it is meant. Cloning costs at most one reference count.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -18,9 +16,7 @@ pub enum TopicMatcher {
     All,
     /// The topic with this text, byte for byte.
     Exact(Arc<str>),
-    /// The topics that a URL Pattern matches which is only a path of texts, `:name`s and `*`s.
-    Route(Route),
-    /// The topics that any other URL Pattern matches.
+    /// The topics that a URL Pattern matches.
     Pattern(Pattern),
     /// The topic that has the template's own text, and its expansions: a selector of Mercure 0.x.
     Template(Template),
@@ -51,12 +47,7 @@ impl TopicMatcher {
     pub fn pattern(text: &str, base: &Url) -> Result<Self, MatcherError> {
         match text {
             ALL => Ok(Self::All),
-            _ => match Route::of(text, base) {
-                Some(route) => Ok(Self::Route(route)),
-                None => {
-                    Pattern::parse(text, base).map(Self::Pattern).map_err(MatcherError::Pattern)
-                }
-            },
+            _ => Pattern::parse(text, base).map(Self::Pattern).map_err(MatcherError::Pattern),
         }
     }
 
@@ -87,7 +78,6 @@ impl TopicMatcher {
         match self {
             Self::All => true,
             Self::Exact(text) => **text == *topic.as_str(),
-            Self::Route(route) => route.matches(topic),
             Self::Pattern(pattern) => pattern.matches(topic),
             Self::Template(template) => matches_template(template, topic.as_str()),
         }
@@ -101,7 +91,7 @@ impl TopicMatcher {
             (Self::All, Err(_)) => true,
             (Self::Exact(exact), Err(_)) => **exact == *text,
             (Self::Template(template), Err(_)) => matches_template(template, text),
-            (Self::Route(_) | Self::Pattern(_), Err(_)) => false,
+            (Self::Pattern(_), Err(_)) => false,
         }
     }
 
@@ -111,7 +101,6 @@ impl TopicMatcher {
         match self {
             Self::All => ALL,
             Self::Exact(text) => text,
-            Self::Route(route) => route.as_str(),
             Self::Pattern(pattern) => pattern.as_str(),
             Self::Template(template) => template.as_str(),
         }
@@ -122,7 +111,7 @@ impl TopicMatcher {
     pub fn kind(&self) -> &'static str {
         match self {
             Self::All | Self::Exact(_) => "exact",
-            Self::Route(_) | Self::Pattern(_) => "urlpattern",
+            Self::Pattern(_) => "urlpattern",
             Self::Template(_) => "template",
         }
     }
@@ -165,7 +154,7 @@ pub struct MatcherCache {
 
 impl MatcherCache {
     /// How many compiled patterns are remembered, of some 70 KiB each; most tokens need none of these, since
-    /// a path of texts, `:name`s and `*`s is not compiled.
+    /// a path of texts, `:name`s and `*`s is not compiled and not remembered.
     pub const PATTERNS_MAX: usize = 512;
     /// How many grants are remembered, of some hundred bytes and their matchers each.
     pub const GRANTS_MAX: usize = 16_384;
@@ -180,7 +169,9 @@ impl MatcherCache {
             return Ok(TopicMatcher::Pattern(pattern.clone()));
         }
         let matcher = TopicMatcher::pattern(text, base)?;
-        if let TopicMatcher::Pattern(pattern) = &matcher {
+        if let TopicMatcher::Pattern(pattern) = &matcher
+            && pattern.path().is_none()
+        {
             if self.patterns.len() >= Self::PATTERNS_MAX {
                 self.patterns.clear();
             }

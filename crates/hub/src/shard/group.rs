@@ -9,6 +9,7 @@ use slab::Slab;
 use super::run::Run;
 use crate::encoding::Encoding;
 use crate::interest::Interests;
+use crate::matching::{PatternId, PatternSet};
 use crate::window::Entry;
 
 /// A group's place in [`Groups`].
@@ -30,13 +31,6 @@ pub(super) struct Group {
     patterns: Vec<PatternId>,
 }
 
-type PatternId = usize;
-
-struct Compiled {
-    pattern: Pattern,
-    groups: Vec<GroupId>,
-}
-
 /// All groups of a shard, by filter and by topic.
 #[derive(Default)]
 pub(super) struct Groups {
@@ -45,8 +39,8 @@ pub(super) struct Groups {
     by_topic: HashMap<Topic, Vec<GroupId>>,
     of_all: Vec<GroupId>,
     pub(super) interests: Interests,
-    patterns: Slab<Compiled>,
-    by_pattern: HashMap<Pattern, PatternId>,
+    /// Each with the groups that have it.
+    patterns: PatternSet<Vec<GroupId>>,
     /// Which patterns match a topic; forgotten when the set of patterns changes.
     hits: HashMap<Topic, Arc<[PatternId]>>,
 }
@@ -135,24 +129,21 @@ impl Groups {
     }
 
     fn add_pattern(&mut self, pattern: &Pattern, group: GroupId) -> PatternId {
-        if let Some(&id) = self.by_pattern.get(pattern)
-            && let Some(compiled) = self.patterns.get_mut(id)
-        {
-            compiled.groups.push(group);
-            return id;
+        let (id, new) = self.patterns.add(pattern);
+        if new {
+            self.hits.clear();
         }
-        self.hits.clear();
-        let id = self.patterns.insert(Compiled { pattern: pattern.clone(), groups: vec![group] });
-        self.by_pattern.insert(pattern.clone(), id);
+        if let Some(groups) = self.patterns.get_mut(id) {
+            groups.push(group);
+        }
         id
     }
 
     fn remove_pattern(&mut self, id: PatternId, group: GroupId) {
-        let Some(compiled) = self.patterns.get_mut(id) else { return };
-        compiled.groups.retain(|&other| other != group);
-        if compiled.groups.is_empty() {
-            let compiled = self.patterns.remove(id);
-            self.by_pattern.remove(&compiled.pattern);
+        let Some(groups) = self.patterns.get_mut(id) else { return };
+        groups.retain(|&other| other != group);
+        if groups.is_empty() {
+            self.patterns.remove(id);
             // A number that is given out again must not be found under the old pattern's topics.
             self.hits.clear();
         }
@@ -162,12 +153,7 @@ impl Groups {
         if let Some(hits) = self.hits.get(topic) {
             return hits.clone();
         }
-        let hits: Arc<[PatternId]> = self
-            .patterns
-            .iter()
-            .filter(|(_, compiled)| compiled.pattern.matches(topic))
-            .map(|(id, _)| id)
-            .collect();
+        let hits: Arc<[PatternId]> = self.patterns.matching(topic).into();
         if self.hits.len() >= HITS_MAX {
             self.hits.clear();
         }
@@ -202,8 +188,8 @@ impl Groups {
         for topic in topics {
             if !self.patterns.is_empty() {
                 for pattern in self.hits(topic).iter() {
-                    let Some(compiled) = self.patterns.get(*pattern) else { continue };
-                    put_into(&mut self.groups, &compiled.groups, entry, touched);
+                    let Some(groups) = self.patterns.get(*pattern) else { continue };
+                    put_into(&mut self.groups, groups, entry, touched);
                 }
             }
             if let Some(groups) = self.by_topic.get(topic) {

@@ -49,22 +49,15 @@ pub(crate) async fn serve(
             // Boxed, because the HTTP library keeps room for it as long as the connection lasts.
             Box::pin(async move {
                 let version = request.version();
-                let (answer, mut place) = route::answer(&front, peer, request, &wire).await;
-                let answer = if version == Version::HTTP_2 || wire.is_blocked() {
-                    answer
-                } else {
-                    match Handover::of(answer, place) {
-                        Ok(handover) => {
-                            wire.hand_over(handover);
-                            // The connection is taken from here, and this with it.
-                            return std::future::pending().await;
-                        }
-                        Err((answer, taken)) => {
-                            place = taken;
-                            answer
-                        }
-                    }
-                };
+                let (mut answer, mut place) = route::answer(&front, peer, request, &wire).await;
+                if version != Version::HTTP_2
+                    && !wire.is_blocked()
+                    && let Some(handover) = Handover::of(&mut answer, &mut place)
+                {
+                    wire.hand_over(handover);
+                    // The connection is taken from here, and this with it.
+                    return std::future::pending().await;
+                }
                 let held = Held { _in_flight: in_flight, _place: place };
                 Ok::<_, Infallible>(answer.map(|body| body.polled().hold(held)))
             })

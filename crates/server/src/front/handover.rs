@@ -17,16 +17,11 @@ pub(crate) struct Handover {
 }
 
 impl Handover {
-    /// What an answer needs to be sent by a shard; the answer again if it is no subscription.
-    pub(super) fn of(
-        answer: Response<Body>,
-        place: Option<Place>,
-    ) -> Result<Self, (Response<Body>, Option<Place>)> {
-        let (parts, body) = answer.into_parts();
-        match body.into_subscription() {
-            Ok(opened) => Ok(Self { head: head(&parts.headers), opened, place }),
-            Err(body) => Err((Response::from_parts(parts, body), place)),
-        }
+    /// What an answer needs to be sent by a shard. It takes the subscription out of the answer, and the
+    /// place with it; `None` if it is none.
+    pub(super) fn of(answer: &mut Response<Body>, place: &mut Option<Place>) -> Option<Self> {
+        let opened = answer.body_mut().take_subscription()?;
+        Some(Self { head: head(answer.headers()), opened, place: place.take() })
     }
 
     /// Gives a shard the socket. `held` is what is counted as long as the connection lasts.
