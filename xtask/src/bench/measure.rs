@@ -19,7 +19,7 @@ pub(crate) struct Measurement {
     pub(crate) faults: String,
     /// Whether the generator may have been the limit.
     pub(crate) limited: bool,
-    /// The whole report.
+    /// The report, without what is for plots of a single run.
     pub(crate) report: Value,
 }
 
@@ -39,7 +39,7 @@ pub(crate) fn one(
     command.args(peer.bench_arguments(server.port(), server.publish_port()));
     let output = without_settings(&mut command).stdin(Stdio::null()).output();
     let output = output.context("cannot start the generator")?;
-    let report: Value = match serde_json::from_slice(&output.stdout) {
+    let mut report: Value = match serde_json::from_slice(&output.stdout) {
         Ok(report) => report,
         Err(_) => {
             let said = String::from_utf8_lossy(&output.stderr);
@@ -49,7 +49,16 @@ pub(crate) fn one(
     let value = report.pointer(row.value).and_then(Value::as_f64);
     let value = value.with_context(|| format!("the report has no {}", row.value))?;
     let limited = report.pointer("/generator/limited").is_some_and(Value::is_string);
+    leave_out_curves(&mut report);
     Ok(Measurement { value, faults: faults(&report), limited, report })
+}
+
+/// Takes out what is only for plots of a single run, which is nearly all of a report.
+fn leave_out_curves(report: &mut Value) {
+    let Some(fields) = report.as_object_mut() else { return };
+    fields.remove("timeline");
+    fields.remove("curve");
+    fields.values_mut().for_each(leave_out_curves);
 }
 
 /// Without settings from the environment of whoever measures.
