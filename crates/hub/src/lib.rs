@@ -22,6 +22,8 @@ pub use authorization::{
 pub use encoding::{Encoding, encode};
 pub use interest::Interest;
 pub use open::{Opening, open};
-pub use shard::{Accepted, Block, BlockKind, Close, Key, ReadRequest, Settings, Shard, Sink};
+pub use shard::{
+    Accepted, Block, BlockKind, Close, Counters, Key, ReadRequest, Settings, Shard, Sink,
+};
 pub use subscription::{Gap, Resume, Since, Start, Subscription};
 pub use window::{Entry, Snapshot, Window};

@@ -182,7 +182,7 @@ impl Window {
     /// What the window takes now, in bytes.
     #[must_use]
     pub fn bytes(&self) -> usize {
-        self.chunks.iter().map(|chunk| chunk.bytes()).sum()
+        bytes_of(&self.chunks)
     }
 
     /// The window as it is now.
@@ -190,6 +190,10 @@ impl Window {
     pub fn snapshot(&self) -> Snapshot {
         Snapshot { chunks: self.chunks.clone(), base: self.base, through: self.through }
     }
+}
+
+fn bytes_of(chunks: &VecDeque<Arc<Chunk>>) -> usize {
+    chunks.iter().map(|chunk| chunk.bytes()).sum()
 }
 
 /// Entries that were found, and where the search stopped if it did before its end.
@@ -208,6 +212,12 @@ impl Snapshot {
     #[must_use]
     pub fn base(&self) -> Offset {
         self.base
+    }
+
+    /// What the window takes, in bytes, with the frames that were made since.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        bytes_of(&self.chunks)
     }
 
     /// How far the log was visible.

@@ -59,6 +59,7 @@ impl Simulation {
             checkpoint: Duration::from_secs(20),
             write_timeout: Duration::from_secs(3600),
             run_bytes_max: rng.usize(1..600),
+            turn_bytes_max: rng.usize(1..2_000),
         };
         let (log_bytes, window_bytes) = (rng.usize(3_000..40_000), rng.usize(1..30_000));
         let world = World::new(log_bytes, window_bytes, rng.usize(1..4), settings);

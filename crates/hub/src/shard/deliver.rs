@@ -38,9 +38,6 @@ impl Job {
     }
 }
 
-/// So many bytes are sent for one group before it is another's turn.
-const JOB_BYTES_MAX: usize = 256 * 1024;
-
 /// What became of an attempt to send.
 pub(super) enum Sent {
     /// All of it was taken.
@@ -67,7 +64,8 @@ impl Shard {
                 None => (self.next_run(&mut job, snapshot)?, 0),
             };
             while let Some(&slot) = self.groups.get(job.group)?.live.get(member) {
-                if sent > JOB_BYTES_MAX {
+                if sent > self.settings.turn_bytes_max {
+                    self.counters.turns_yielded += 1;
                     job.run = Some((run, member));
                     return Some(job);
                 }
@@ -152,7 +150,9 @@ impl Shard {
             subscriber.active = now;
             subscriber.told = now;
         }
+        self.counters.bytes += taken as u64;
         if taken >= block.bytes.len() {
+            self.counters.deliveries += u64::from(block.events);
             subscriber.at = block.position;
             subscriber.cut = None;
             subscriber.events_left = subscriber.events_left.saturating_sub(block.events);
@@ -166,6 +166,7 @@ impl Shard {
         subscriber.at = reach.whole.unwrap_or(subscriber.at);
         subscriber.cut = reach.cut;
         subscriber.events_left = subscriber.events_left.saturating_sub(reach.events);
+        self.counters.deliveries += u64::from(reach.events);
         self.wait_for_socket(slot, now);
         Sent::Part
     }
@@ -188,6 +189,7 @@ impl Shard {
         };
         subscriber.at = position;
         let Some(group) = self.groups.get(subscriber.group) else { return Sent::Nobody };
+        self.counters.gaps += 1;
         let gap = Gap { requested, resumed };
         let block = Block {
             bytes: control::gap(group.encoding, &gap, &self.id_key.seal(position)),
@@ -221,6 +223,7 @@ impl Shard {
                 if taken > 0 {
                     subscriber.active = now;
                 }
+                self.counters.bytes += taken as u64;
                 if taken >= block.bytes.len() {
                     return Sent::All;
                 }

@@ -178,6 +178,7 @@ impl Shard {
         let key = Key { slot, generation: subscriber.generation };
         let ticket = *self.reads.entry((id, after, select)).or_insert_with(|| {
             self.tickets += 1;
+            self.counters.pages += 1;
             let read = Read {
                 after,
                 filter: group.filter.clone(),
@@ -210,6 +211,7 @@ impl Shard {
         } else if let Some(group) = self.groups.get_mut(subscriber.group) {
             subscriber.waiting = Waiting::Event { member: group.live.len() };
             group.live.push(slot);
+            self.live += 1;
         }
     }
 }

@@ -144,7 +144,7 @@ pub enum Accepted {
 pub enum Close {
     /// The subscriber had as many events as it wanted.
     Complete,
-    /// The sink was closed.
+    /// The subscriber went, or its sink was closed.
     Gone,
     /// No byte was taken for the write timeout.
     Stalled,
@@ -154,4 +154,16 @@ pub enum Close {
     LogUnreadable,
     /// The hub stops.
     Stopping,
+}
+
+impl Close {
+    /// All reasons.
+    pub const ALL: [Self; 6] = [
+        Self::Complete,
+        Self::Gone,
+        Self::Stalled,
+        Self::EventGone,
+        Self::LogUnreadable,
+        Self::Stopping,
+    ];
 }
