@@ -54,7 +54,7 @@ macro_rules! contract_tests {
             foreign_ids_resolve_to_nothing, publishers_ids_resolve_to_their_first_event,
             removal_concerns_only_the_topics_removed, removed_places_are_trimmed,
             a_repeated_key_is_one_event, a_rejected_draft_stops_no_other,
-            a_newest_state_stays_and_is_no_gap,
+            a_newest_state_stays_and_is_no_gap, the_size_is_that_of_what_is_kept,
         );
     };
     ($make:expr; $($case:ident),+ $(,)?) => {
@@ -506,4 +506,19 @@ pub async fn a_newest_state_stays_and_is_no_gap(make: Make<'_>) {
     assert!(matches!(resolved, Resolved::At(at) | Resolved::Trimmed(at) if at == start));
     let state = read_all(&*log, start, &filter(&["latest"]), Select::NewestOfTopic).await;
     assert_eq!(data(&state), ["both"]);
+}
+
+/// A backend that tells its size tells that of the records that can be read.
+pub async fn the_size_is_that_of_what_is_kept(make: Make<'_>) {
+    let log = make(Keep::Little);
+    let Some(empty) = log.size() else { return };
+    assert_eq!(empty.events, 0);
+    append(&*log, vec![draft(&["a"], "x"), draft(&["b"], &"y".repeat(1_000))]).await;
+    let two = log.size().unwrap();
+    assert!(two.events == 2 && two.bytes >= empty.bytes + 1_000, "{two:?}");
+    overflow(&*log).await;
+    let kept = read_all(&*log, log.bounds().floor, &all(), Select::Every).await;
+    let size = log.size().unwrap();
+    assert_eq!(size.events, kept.len() as u64);
+    assert!(size.bytes > two.bytes, "{size:?}");
 }

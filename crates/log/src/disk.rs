@@ -50,7 +50,7 @@ use crate::filter::Filter;
 use crate::id::IdKey;
 use crate::log::{
     Append, Appended, Bounds, BoxFuture, Log, LogError, Page, Read, Rejection, Resolved, Seek,
-    Tail, TailBatch,
+    Size, Tail, TailBatch,
 };
 use crate::position::{Epoch, Offset, Position};
 use crate::removed::Removals;
@@ -317,6 +317,10 @@ impl Log for DiskLog {
         let state = self.0.shared.state();
         let tail = state.epochs.position(state.tail);
         Bounds { floor: state.floor, tail, removals: state.removed.now() }
+    }
+
+    fn size(&self) -> Option<Size> {
+        Some(self.0.shared.state().size())
     }
 
     fn last_of(&self, topic: &Topic) -> Option<Offset> {

@@ -35,7 +35,7 @@ pub use filter::Filter;
 pub use id::{IdKey, OpenedId};
 pub use log::{
     Append, Appended, Bounds, BoxFuture, Log, LogError, Page, Read, Rejection, Resolved, Seek,
-    Select, Tail, TailBatch,
+    Select, Size, Tail, TailBatch,
 };
 pub use memory::{MemoryLimits, MemoryLog};
 pub use pattern::{Pattern, PatternError, Piece};

@@ -32,6 +32,11 @@ pub trait Log: Send + Sync + 'static {
     /// How far the log reaches at this moment.
     fn bounds(&self) -> Bounds;
 
+    /// How much is kept, if that is known without looking at every record.
+    fn size(&self) -> Option<Size> {
+        None
+    }
+
     /// The newest visible record of a topic, if it is kept. A log on disk may look into index files.
     fn last_of(&self, topic: &Topic) -> Option<Offset>;
 
@@ -178,6 +183,15 @@ pub struct Bounds {
     pub tail: Position,
     /// How often something was removed.
     pub removals: Removals,
+}
+
+/// How much of the log is kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Size {
+    /// Records.
+    pub events: u64,
+    /// What they and what finds them take, in memory or on disk.
+    pub bytes: u64,
 }
 
 /// What to look for.

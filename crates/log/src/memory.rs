@@ -16,7 +16,8 @@ use crate::event::Draft;
 use crate::filter::Filter;
 use crate::id::{IdKey, OpenedId};
 use crate::log::{
-    Append, Bounds, BoxFuture, Log, LogError, Page, Read, Resolved, Seek, Select, Tail, TailBatch,
+    Append, Bounds, BoxFuture, Log, LogError, Page, Read, Resolved, Seek, Select, Size, Tail,
+    TailBatch,
 };
 use crate::position::{Epoch, Offset, Position};
 use crate::removed::Removals;
@@ -167,6 +168,10 @@ impl Log for MemoryLog {
         let kept = self.kept();
         let tail = self.position(kept.tail());
         Bounds { floor: kept.floor(), tail, removals: kept.removals() }
+    }
+
+    fn size(&self) -> Option<Size> {
+        Some(self.kept().size())
     }
 
     fn last_of(&self, topic: &Topic) -> Option<Offset> {

@@ -10,6 +10,7 @@ use super::index::{LiveIndex, Ordinal, SealedIndex};
 use super::segment::Header;
 use crate::event::{Millis, PublisherId, Record};
 use crate::filter::Filter;
+use crate::log::Size;
 use crate::position::Offset;
 use crate::removed::{Removals, Removed};
 use crate::topic::Topic;
@@ -202,6 +203,16 @@ pub(super) enum Part {
 }
 
 impl State {
+    /// Of the segments, without what is reserved in the open one. A few steps for each of them.
+    pub(super) fn size(&self) -> Size {
+        let sealed = self.sealed.iter().map(|segment| (segment.index.count(), segment.bytes));
+        let open = self.open.iter().map(|open| (open.index.count(), u64::from(open.end)));
+        sealed.chain(open).fold(Size { events: 0, bytes: 0 }, |size, (events, bytes)| Size {
+            events: size.events + u64::from(events),
+            bytes: size.bytes + bytes,
+        })
+    }
+
     /// The part of the log that lies behind a cursor.
     pub(super) fn part_after(&self, after: Offset, exact: Option<&[Topic]>, count: usize) -> Part {
         let at = self.sealed.partition_point(|segment| segment.last <= after);

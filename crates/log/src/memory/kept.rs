@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::MemoryLimits;
 use crate::event::{Draft, Event, IdempotencyKey, Millis, PublisherId, Record};
 use crate::filter::Filter;
-use crate::log::{Appended, Rejection};
+use crate::log::{Appended, Rejection, Size};
 use crate::position::{Epoch, Offset, Position};
 use crate::removed::{Removals, Removed};
 use crate::retention::Keep;
@@ -214,6 +214,10 @@ impl Kept {
         {
             self.by_publisher_id.remove(id);
         }
+    }
+
+    pub(super) fn size(&self) -> Size {
+        Size { events: self.records.len() as u64, bytes: self.bytes as u64 }
     }
 
     pub(super) fn removals(&self) -> Removals {
