@@ -29,6 +29,8 @@ struct Shared {
     stopping: AtomicBool,
     /// Why the log's tail cannot be read now.
     trouble: watch::Receiver<Option<LogError>>,
+    /// The reader of the log's tail.
+    follower: tokio::task::AbortHandle,
     watched: Mutex<Vec<Watched>>,
 }
 
@@ -72,7 +74,7 @@ impl Hub {
         let reader = log.tail(tail.offset);
         let snapshots = Some(snapshots);
         let follower = Follower { window, snapshots, set_trouble, shards: shards.clone() };
-        tokio::spawn(follower.run(reader));
+        let follower = tokio::spawn(follower.run(reader)).abort_handle();
         Ok(Self(Arc::new(Shared {
             log,
             config: config.clone(),
@@ -81,6 +83,7 @@ impl Hub {
             subscribers: Arc::default(),
             stopping: AtomicBool::new(false),
             trouble,
+            follower,
             watched: Mutex::default(),
         })))
     }
@@ -197,6 +200,8 @@ impl Hub {
         if tokio::time::timeout(limit, end).await.is_err() {
             tracing::warn!("not every stream could be ended in time");
         }
+        // It holds the log.
+        self.0.follower.abort();
     }
 
     /// How the hub is set up.
