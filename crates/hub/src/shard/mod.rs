@@ -82,6 +82,8 @@ pub struct Shard {
     readers: HashMap<u64, Readers>,
     to_read: VecDeque<ReadRequest>,
     closed: VecDeque<(Key, Close)>,
+    /// Groups for which something was gathered in this turn.
+    gathered: Vec<GroupId>,
     generations: u64,
     tickets: u64,
     swept: Duration,
@@ -121,6 +123,7 @@ impl Shard {
             readers: HashMap::new(),
             to_read: VecDeque::new(),
             closed: VecDeque::new(),
+            gathered: Vec::new(),
             generations: 0,
             tickets: 0,
             swept: Duration::ZERO,
@@ -225,8 +228,10 @@ impl Shard {
             let Some(key) = self.ready.pop_front() else { break };
             self.advance(key, now, snapshot, sink);
         }
-        for group in self.groups.iter_mut() {
-            group.gathered = None;
+        for group in self.gathered.drain(..) {
+            if let Some(group) = self.groups.get_mut(group) {
+                group.gathered = None;
+            }
         }
         if now >= self.swept + self.sweep_interval() {
             self.swept = now;

@@ -162,6 +162,7 @@ impl Shard {
         let entries = found.entries.iter().map(|entry| &**entry);
         let run = Run::of_entries(entries, through, encoding, &self.id_key, snapshot);
         self.groups.get_mut(id)?.gathered = Some((at, run.clone()));
+        self.gathered.push(id);
         Some(run)
     }
 
