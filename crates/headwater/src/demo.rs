@@ -1,13 +1,21 @@
 //! `headwater demo`: a hub with pages to open, on loopback, that leaves nothing behind.
 
+mod files;
+mod play;
+mod stocks;
+
+use std::time::Duration;
+
 use anyhow::{Context, anyhow};
-use bytes::Bytes;
 use headwater_log::Topic;
-use headwater_server::Page;
+use headwater_server::Hub;
 
 use crate::failure::Failure;
 use crate::serve::{Plan, serve};
 use crate::settings::{Given, Settings};
+use crate::source::Sources;
+use play::{Pace, play};
+use stocks::Market;
 
 /// The arguments of `demo`.
 #[derive(Debug, clap::Args)]
@@ -28,6 +36,7 @@ Examples:
 
 /// What the built-in clock publishes to, and the page listens to.
 const CLOCK: &str = "time";
+const HALF_A_SECOND: Duration = Duration::from_millis(500);
 
 /// Runs the demo.
 pub(crate) async fn run(args: Args, log_level: Option<String>) -> Result<(), Failure> {
@@ -42,56 +51,21 @@ pub(crate) async fn run(args: Args, log_level: Option<String>) -> Result<(), Fai
              `headwater serve`"
         )));
     }
-    settings.http.pages = FILES.iter().flat_map(pages).collect();
-    let clock = Topic::parse(CLOCK).context("the clock's topic")?;
+    settings.http.pages = files::pages();
+    let clock = topic(CLOCK)?;
+    let stocks = Pace { listened: topic("stocks/KFSH")?, before: 240, every: HALF_A_SECOND };
+    let own = |sources: &mut Sources, hub: &Hub| {
+        sources.start_clock(clock, hub.clone());
+        sources.start_own(play(Market::new(), stocks, hub.clone()));
+    };
     let hints = |base: &str, _| {
         format!(
             "\n  Open {base}/ in a browser. Ctrl-C ends the demo and leaves nothing behind.\n\n"
         )
     };
-    serve(Plan { settings, clock: Some(clock), hints }).await
+    serve(Plan { settings, own: Box::new(own), hints: Box::new(hints) }).await
 }
 
-/// A file of `web/demo`, carried by the binary.
-struct File {
-    path: &'static str,
-    source_path: &'static str,
-    content_type: &'static str,
-    bytes: &'static [u8],
-}
-
-const FILES: [File; 4] = [
-    File {
-        path: "/",
-        source_path: "/source/index.html",
-        content_type: "text/html; charset=utf-8",
-        bytes: include_bytes!("../assets/index.html"),
-    },
-    File {
-        path: "/style.css",
-        source_path: "/source/style.css",
-        content_type: "text/css; charset=utf-8",
-        bytes: include_bytes!("../assets/style.css"),
-    },
-    File {
-        path: "/demo.js",
-        source_path: "/source/demo.js",
-        content_type: "text/javascript; charset=utf-8",
-        bytes: include_bytes!("../assets/demo.js"),
-    },
-    File {
-        path: "/favicon.svg",
-        source_path: "/source/favicon.svg",
-        content_type: "image/svg+xml",
-        bytes: include_bytes!("../assets/favicon.svg"),
-    },
-];
-
-/// The file itself, and its text to read.
-fn pages(file: &File) -> [Page; 2] {
-    let bytes = Bytes::from_static(file.bytes);
-    [
-        Page { path: file.path, content_type: file.content_type, bytes: bytes.clone() },
-        Page { path: file.source_path, content_type: "text/plain; charset=utf-8", bytes },
-    ]
+fn topic(text: &str) -> anyhow::Result<Topic> {
+    Topic::parse(text).with_context(|| format!("the demo's topic {text}"))
 }

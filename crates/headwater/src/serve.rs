@@ -72,7 +72,7 @@ pub(crate) async fn run(args: Args, log_level: Option<String>) -> Result<(), Fai
         given.flag("--source", "source", Some(source));
     }
     let settings = Settings::load(&given).map_err(Failure::usage)?;
-    serve(Plan { settings, clock: None, hints }).await
+    serve(Plan { settings, own: Box::new(|_, _| {}), hints: Box::new(hints) }).await
 }
 
 /// What a newcomer does next.
@@ -87,11 +87,13 @@ fn hints(base: &str, keyed: bool) -> String {
 /// A hub that is to run.
 pub(crate) struct Plan {
     pub(crate) settings: Settings,
-    /// The topic of the built-in clock, if it shall run.
-    pub(crate) clock: Option<Topic>,
-    /// What a terminal is told below the address: of the hub's URL, and whether it wants a key.
-    pub(crate) hints: fn(&str, bool) -> String,
+    /// Starts sources that no setting names.
+    pub(crate) own: Box<dyn FnOnce(&mut Sources, &Hub) + Send>,
+    pub(crate) hints: Box<Hints>,
 }
+
+/// What a terminal is told below the address: of the hub's URL, and whether it wants a key.
+pub(crate) type Hints = dyn Fn(&str, bool) -> String + Send;
 
 /// Runs a hub until a signal asks it to stop. Then streams end cleanly and programs of sources are
 /// ended, within five seconds; a second signal ends everything at once.
@@ -109,13 +111,11 @@ pub(crate) async fn serve(plan: Plan) -> Result<(), Failure> {
     for source in general.source {
         sources.start(source, hub.clone());
     }
-    if let Some(topic) = plan.clock {
-        sources.start_clock(topic, hub.clone());
-    }
+    (plan.own)(&mut sources, &hub);
     if !general.listen.is_loopback() && http.publish_key.is_none() {
         tracing::warn!("anybody who reaches {address} may publish, because of --insecure");
     }
-    announce(address, http.publish_key.is_some(), plan.hints);
+    announce(address, http.publish_key.is_some(), &plan.hints);
 
     let stopping = CancellationToken::new();
     let server = async {
@@ -169,7 +169,7 @@ async fn bind(listen: Listen) -> Result<TcpListener, Failure> {
 }
 
 /// Tells where the hub is. The first line is the same for everybody; programs read it.
-fn announce(address: SocketAddr, keyed: bool, hints: fn(&str, bool) -> String) {
+fn announce(address: SocketAddr, keyed: bool, hints: &Hints) {
     let base = format!("http://{address}");
     let mut out = io::stdout().lock();
     let mut text = format!("Headwater is listening on {base}\n");

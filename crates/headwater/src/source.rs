@@ -50,9 +50,14 @@ impl Sources {
 
     /// Starts the clock, which publishes the time to `topic` once a second while somebody listens.
     pub(crate) fn start_clock(&mut self, topic: Topic, hub: impl Publish) {
+        self.start_own(clock::run(topic, hub));
+    }
+
+    /// Starts a source that publishes by itself; stopping drops it wherever it waits.
+    pub(crate) fn start_own(&mut self, source: impl Future<Output = ()> + Send + 'static) {
         let stopping = self.stopping.clone();
         self.tasks.spawn(async move {
-            stopping.run_until_cancelled(clock::run(topic, hub)).await;
+            stopping.run_until_cancelled(source).await;
         });
     }
 
