@@ -20,7 +20,7 @@ const SMALL_SEGMENTS: [(&str, &str); 1] = [("HEADWATER_DISK__SEGMENT_BYTES", "10
 #[test]
 fn a_killed_hub_keeps_what_it_acknowledged() {
     let kills: usize =
-        std::env::var("HUB_KILLS").ok().and_then(|count| count.parse().ok()).unwrap_or(20);
+        std::env::var("HUB_KILLS").ok().and_then(|count| count.parse().ok()).unwrap_or(200);
     let place = Place::new();
     let mut acknowledged: HashMap<String, String> = HashMap::new();
     for round in 0..kills {
