@@ -1,19 +1,22 @@
-//! A hub that is killed while publishers are at work, again and again: what it acknowledged is there.
+//! A hub that is killed while publishers are at work and pages follow, again and again: what it acknowledged
+//! is there, and every page that comes back gets exactly what it missed.
 //!
 //! The page cache outlives a killed process, so this does not test syncing; the log's own simulation does.
 
 use std::collections::HashMap;
-use std::io::{Read, Write};
+use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::sync::mpsc::{Sender, channel};
 use std::thread;
 
+use headwater_event_stream::{Decoder, Item};
 use rustix::process::Signal;
 use serde_json::Value;
 
 use crate::support::{Hub, PATIENCE, Place};
 
 const PUBLISHERS: usize = 4;
+const PAGES: usize = 3;
 /// Each start reads the one that was open, to its end.
 const SMALL_SEGMENTS: [(&str, &str); 1] = [("HEADWATER_DISK__SEGMENT_BYTES", "1048576")];
 
@@ -23,6 +26,7 @@ fn a_killed_hub_keeps_what_it_acknowledged() {
         std::env::var("HUB_KILLS").ok().and_then(|count| count.parse().ok()).unwrap_or(200);
     let place = Place::new();
     let mut acknowledged: HashMap<String, String> = HashMap::new();
+    let mut pages: Vec<Page> = (0..PAGES).map(|_| Page::default()).collect();
     for round in 0..kills {
         let mut hub = place.start(&["serve"], &SMALL_SEGMENTS);
         let (answers, heard) = channel();
@@ -33,6 +37,11 @@ fn a_killed_hub_keeps_what_it_acknowledged() {
             })
             .collect();
         drop(answers);
+        let address = hub.address;
+        let following: Vec<_> = pages
+            .into_iter()
+            .map(|page| thread::spawn(move || page.follow(address, usize::MAX)))
+            .collect();
         // In the middle of the work, wherever that is.
         let before = fastrand::usize(1..60);
         for _ in 0..before {
@@ -43,6 +52,7 @@ fn a_killed_hub_keeps_what_it_acknowledged() {
         hub.ended();
         publishers.into_iter().for_each(|publisher| publisher.join().unwrap());
         acknowledged.extend(heard.try_iter());
+        pages = following.into_iter().map(|page| page.join().unwrap()).collect();
     }
     let hub = place.start(&["serve"], &SMALL_SEGMENTS);
     let kept = everything(&hub);
@@ -57,6 +67,14 @@ fn a_killed_hub_keeps_what_it_acknowledged() {
     for (data, id) in &acknowledged {
         assert_eq!(seen.get(data), Some(&id), "{data} was acknowledged");
     }
+    for page in pages {
+        let seen = page.follow(hub.address, kept.len()).seen;
+        assert!(
+            seen.iter().eq(kept.iter().map(|(data, _)| data)),
+            "a page that saw {}",
+            seen.len()
+        );
+    }
     // The place of any of them is still known: exactly what followed it follows.
     for at in (0..kept.len()).step_by(kept.len() / 10 + 1) {
         let (rest, gap) = after(&hub, &format!("Last-Event-ID: {}\r\n", kept[at].1));
@@ -64,6 +82,64 @@ fn a_killed_hub_keeps_what_it_acknowledged() {
         assert_eq!(rest.first(), kept.get(at + 1));
     }
     hub.stop();
+}
+
+/// A page that follows the topic from its first event on, and comes back where it was.
+#[derive(Default)]
+struct Page {
+    last_id: String,
+    seen: Vec<String>,
+}
+
+impl Page {
+    /// Follows until the connection ends, or it has seen so many events.
+    fn follow(mut self, address: SocketAddr, count: usize) -> Self {
+        let mut decoder = Decoder::new();
+        let Ok(mut stream) = self.open(address) else { return self };
+        let mut piece = [0; 4096];
+        while self.seen.len() < count {
+            let read = match stream.read(&mut piece) {
+                Ok(read) if read > 0 => read,
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                    panic!("{} events of {count} came", self.seen.len())
+                }
+                _ => return self,
+            };
+            let mut rest = &piece[..read];
+            while let Some(item) = decoder.decode(&mut rest).unwrap() {
+                if let Item::Event(event) = item {
+                    assert_ne!(event.event_type, "hub.gap", "{}", event.data);
+                    if event.event_type == "message" {
+                        self.seen.push(event.data.to_owned());
+                    }
+                    event.id.clone_into(&mut self.last_id);
+                }
+            }
+        }
+        self
+    }
+
+    fn open(&self, address: SocketAddr) -> std::io::Result<BufReader<TcpStream>> {
+        let mut stream = TcpStream::connect(address)?;
+        stream.set_read_timeout(Some(PATIENCE))?;
+        // HTTP/1.0 has no chunks.
+        let position = match &*self.last_id {
+            "" => String::new(),
+            id => format!("Last-Event-ID: {id}\r\n"),
+        };
+        let request =
+            format!("GET /events/t?since=all HTTP/1.0\r\nHost: {address}\r\n{position}\r\n");
+        stream.write_all(request.as_bytes())?;
+        let mut stream = BufReader::new(stream);
+        let mut line = String::new();
+        while line != "\r\n" {
+            line.clear();
+            if stream.read_line(&mut line)? == 0 {
+                return Err(ErrorKind::UnexpectedEof.into());
+            }
+        }
+        Ok(stream)
+    }
 }
 
 /// Publishes one event after the other until the hub is gone.
