@@ -51,6 +51,7 @@ pub(crate) async fn run(args: Args, log_level: Option<String>) -> Result<(), Fai
              `headwater serve`"
         )));
     }
+    settings.choose_admin_port();
     settings.http.pages = files::pages();
     let clock = topic(CLOCK)?;
     let stocks = Pace { listened: topic("stocks/KFSH")?, before: 240, every: HALF_A_SECOND };

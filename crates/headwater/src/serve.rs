@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use anyhow::{Context, anyhow};
 use headwater_log::{Append, DiskLog, Draft, Epoch, IdKey, Log, MemoryLog, Millis, Outside, Topic};
-use headwater_server::Hub;
+use headwater_server::{AdminKey, Hub};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
@@ -32,6 +32,10 @@ pub(crate) struct Args {
     /// Where to listen [default: 127.0.0.1:8080]; port 0 is any that is free
     #[arg(long, value_name = "A")]
     listen: Option<String>,
+
+    /// Where to find health and metrics, or off [default: 127.0.0.1:8081]
+    #[arg(long, value_name = "A")]
+    admin_listen: Option<String>,
 
     /// Where the log lives: disk or memory [default: disk]
     #[arg(long, value_name = "LOG")]
@@ -64,6 +68,7 @@ Examples:
 pub(crate) async fn run(args: Args, log_level: Option<String>) -> Result<(), Failure> {
     let mut given = Given::here(args.config);
     given.flag("--listen", "listen", args.listen);
+    given.flag("--admin-listen", "admin_listen", args.admin_listen);
     given.flag("--log", "log", args.log);
     given.flag("--data", "data", args.data);
     given.flag("--insecure", "insecure", args.insecure.then_some(true));
@@ -98,11 +103,13 @@ pub(crate) type Hints = dyn Fn(&str, bool) -> String + Send;
 /// Runs a hub until a signal asks it to stop. Then streams end cleanly and programs of sources are
 /// ended, within five seconds; a second signal ends everything at once.
 pub(crate) async fn serve(plan: Plan) -> Result<(), Failure> {
+    let (admin_listen, admin_asked_for) = plan.settings.admin_listen();
     let Settings { general, hub: hub_config, http, .. } = plan.settings;
     logging::start(&general.log_level);
     let mut signals = Signals::new().context("cannot listen to signals")?;
     raise_files_limit(http.limits.connections_max);
-    let listener = bind(general.listen).await?;
+    let listener = bind(general.listen, "--listen").await?;
+    let admin_listener = bind_admin(admin_listen, admin_asked_for).await?;
     let address = listener.local_addr().context("cannot tell the address")?;
 
     let log = open_log(&general, &http.root(address))?;
@@ -118,10 +125,15 @@ pub(crate) async fn serve(plan: Plan) -> Result<(), Failure> {
     announce(address, http.publish_key.is_some(), &plan.hints);
 
     let stopping = CancellationToken::new();
+    // It ends with the rest: while the hub stops, it tells so.
+    let admin = tokio::spawn(admin(admin_listener, hub.clone(), general.admin_key));
     let server = async {
         let served =
             headwater_server::serve(listener, hub, http, stopping.clone().cancelled_owned()).await;
         stopping.cancel();
+        admin.abort();
+        // It holds the log, which is closed when nobody does.
+        let _ = admin.await;
         served
     };
     let programs = async {
@@ -146,21 +158,53 @@ async fn asked_twice(signals: &mut Signals, stopping: &CancellationToken) {
     signals.next().await;
 }
 
-async fn bind(listen: Listen) -> Result<TcpListener, Failure> {
+/// The operator's listener. Without being asked for, it is none that a hub fails for.
+async fn bind_admin(
+    listen: Option<Listen>,
+    asked_for: bool,
+) -> Result<Option<TcpListener>, Failure> {
+    let Some(listen) = listen else { return Ok(None) };
+    if asked_for {
+        return bind(listen, "--admin-listen").await.map(Some);
+    }
+    let bound = TcpListener::bind(listen.address()).await;
+    if let Err(error) = &bound {
+        tracing::warn!(
+            "there are no metrics, because {listen} cannot be listened at ({error}): set admin_listen \
+             to another address, or to \"off\""
+        );
+    }
+    Ok(bound.ok())
+}
+
+/// Serves the operator's listener, if there is one.
+async fn admin(listener: Option<TcpListener>, hub: Hub, key: Option<AdminKey>) {
+    let Some(listener) = listener else { return };
+    if let Ok(address) = listener.local_addr() {
+        tracing::info!("metrics are at http://{address}/metrics");
+    }
+    let forever = std::future::pending();
+    if let Err(error) = headwater_server::serve_admin(listener, hub, key, forever).await {
+        tracing::error!(%error, "the admin listener ended");
+    }
+}
+
+/// Listens where a flag, or the setting of its name, says.
+async fn bind(listen: Listen, flag: &str) -> Result<TcpListener, Failure> {
     let address = listen.address();
     TcpListener::bind(address).await.map_err(|error| match error.kind() {
         ErrorKind::AddrInUse => anyhow!(
             "{address} is in use by another program: end that one, or choose another port, as with \
-             `--listen {}`",
+             `{flag} {}`",
             SocketAddr::new(address.ip(), address.port().checked_add(1).unwrap_or_default())
         )
         .into(),
         ErrorKind::AddrNotAvailable => Failure::usage(anyhow!(
-            "{} is no address of this machine: choose another with `--listen`",
+            "{} is no address of this machine: choose another with `{flag}`",
             address.ip()
         )),
         ErrorKind::PermissionDenied => anyhow!(
-            "only root may listen at {address}: choose a port from 1024 on, as with `--listen {}`",
+            "only root may listen at {address}: choose a port from 1024 on, as with `{flag} {}`",
             SocketAddr::new(address.ip(), 8080)
         )
         .into(),

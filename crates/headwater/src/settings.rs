@@ -14,16 +14,17 @@ use std::ffi::OsString;
 use std::fmt;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::str::FromStr;
 
 use headwater_server::token::IssuerConfig;
-use headwater_server::{Config, HubConfig, Limits, PublishKey};
+use headwater_server::{Config, HubConfig, Limits, SettingError};
 use serde::de::DeserializeOwned;
 use toml::de::ValueDeserializer;
 
 use self::layer::{Layers, Origin, Problem};
 
 use self::general::Disk;
-pub(crate) use self::general::{Backend, DATA, General, Listen, LogLevel};
+pub(crate) use self::general::{AdminListen, Backend, DATA, General, Listen, LogLevel};
 
 /// Everything that an operator may set. In a file the three parts are one: their names differ.
 #[derive(Debug)]
@@ -98,7 +99,7 @@ impl Settings {
             layers.flag(flag, setting, value);
         }
         let mut settings = Self::merge(&mut layers)?;
-        let mut problems = Vec::from_iter(settings.read_key_file());
+        let mut problems = settings.read_key_files();
         problems.extend(settings.read_issuers(&given.variables));
         problems.extend(settings.validate());
         if problems.is_empty() { Ok(settings) } else { Err(SettingsError { problems }) }
@@ -162,8 +163,9 @@ impl Part {
 
 const PARTS: [Part; 3] = [Part::of::<General>(), Part::of::<HubConfig>(), Part::of::<Config>()];
 
-/// The setting whose value no message shows.
-const SECRET: &str = "publish_key";
+/// The settings whose value no message shows, and what is said of one that cannot be used.
+const SECRETS: [(&str, SettingError); 2] =
+    [("publish_key", SettingError::PublishKey), ("admin_key", SettingError::AdminKey)];
 
 /// Numbers that mean something when they are 0: as many as there are cores, none at all, or no limit.
 const MAY_BE_ZERO: [&str; 7] = [
@@ -183,26 +185,40 @@ impl Settings {
         Problem { origin: self.origins.get(setting).cloned(), what }
     }
 
-    /// Takes the publish key out of its file.
-    fn read_key_file(&mut self) -> Option<Problem> {
-        const SETTING: &str = "publish_key_file";
-        let file: &Path = self.general.publish_key_file.as_deref()?;
-        if self.http.publish_key.is_some() {
-            let what = "publish_key is set too: set one of the two".to_owned();
-            return Some(self.problem(SETTING, what));
-        }
-        let key = fs::read_to_string(file).map_err(|error| error.to_string()).and_then(|text| {
-            text.trim_end().parse::<PublishKey>().map_err(|error| error.to_string())
-        });
-        match key {
-            Ok(key) => {
-                self.http.publish_key = Some(key);
-                None
+    /// Where the operator's listener is to be, and whether somebody asked for it there. If the system
+    /// chooses the public port, it chooses this one too, unless somebody says otherwise.
+    pub(crate) fn admin_listen(&self) -> (Option<Listen>, bool) {
+        let asked_for = self.origins.contains_key("admin_listen");
+        let listen = match self.general.admin_listen {
+            AdminListen::At(_) if !asked_for && self.general.listen.address().port() == 0 => {
+                AdminListen::ANY
             }
-            Err(why) => {
-                Some(self.problem(SETTING, format!("the key in {}: {why}", file.display())))
-            }
+            listen => listen,
+        };
+        (listen.listen(), asked_for)
+    }
+
+    /// Lets the system choose the port of the operator's listener, unless somebody has said where it is.
+    pub(crate) fn choose_admin_port(&mut self) {
+        if !self.origins.contains_key("admin_listen") {
+            self.general.admin_listen = AdminListen::ANY;
         }
+    }
+
+    /// Takes the keys out of their files.
+    fn read_key_files(&mut self) -> Vec<Problem> {
+        let mut problems = Vec::new();
+        let (general, http) = (&self.general, &self.http);
+        match read_key(general.publish_key_file.as_deref(), http.publish_key.as_ref()) {
+            Ok(key) => self.http.publish_key = key,
+            Err(why) => problems.push(self.problem("publish_key_file", why.of("publish_key"))),
+        }
+        let general = &self.general;
+        match read_key(general.admin_key_file.as_deref(), general.admin_key.as_ref()) {
+            Ok(key) => self.general.admin_key = key,
+            Err(why) => problems.push(self.problem("admin_key_file", why.of("admin_key"))),
+        }
+        problems
     }
 
     /// Takes the issuers' keys out of wherever they are.
@@ -239,6 +255,7 @@ impl Settings {
             );
             problems.push(self.problem("listen", what));
         }
+        problems.extend(self.validate_admin());
         if self.http.limits.header_bytes_max < Limits::HEADER_BYTES_MIN {
             let what = format!("limits.header_bytes_max is at least {}", Limits::HEADER_BYTES_MIN);
             problems.push(self.problem("limits.header_bytes_max", what));
@@ -252,6 +269,26 @@ impl Settings {
             }
         }
         problems
+    }
+
+    fn validate_admin(&self) -> Option<Problem> {
+        let admin = self.general.admin_listen.listen()?;
+        let what = if !admin.is_loopback() && self.general.admin_key.is_none() {
+            format!(
+                "at {admin} anybody who reaches this machine could read the metrics: set admin_key (or \
+                 HEADWATER_ADMIN_KEY, or admin_key_file), or listen at 127.0.0.1:{}",
+                admin.address().port()
+            )
+        } else if admin == self.general.listen
+            && admin.address().port() != 0
+            && self.origins.contains_key("admin_listen")
+        {
+            let what = "admin_listen and listen are the same address: choose another port for one";
+            what.to_owned()
+        } else {
+            return None;
+        };
+        Some(self.problem("admin_listen", what))
     }
 
     /// Every setting that is a number.
@@ -269,6 +306,35 @@ impl Settings {
             }
         }
         numbers
+    }
+}
+
+/// A key: the one that was set, or that of a file.
+fn read_key<K: FromStr<Err = SettingError> + Clone>(
+    file: Option<&Path>,
+    set: Option<&K>,
+) -> Result<Option<K>, NoKey> {
+    let Some(file) = file else { return Ok(set.cloned()) };
+    if set.is_some() {
+        return Err(NoKey::Both);
+    }
+    let unreadable = |why: String| NoKey::Unreadable(file.to_owned(), why);
+    let text = fs::read_to_string(file).map_err(|error| unreadable(error.to_string()))?;
+    text.trim_end().parse().map(Some).map_err(|error: SettingError| unreadable(error.to_string()))
+}
+
+/// Why there is no key.
+enum NoKey {
+    Both,
+    Unreadable(PathBuf, String),
+}
+
+impl NoKey {
+    fn of(self, setting: &str) -> String {
+        match self {
+            Self::Both => format!("{setting} is set too: set one of the two"),
+            Self::Unreadable(file, why) => format!("the key in {}: {why}", file.display()),
+        }
     }
 }
 

@@ -176,7 +176,7 @@ impl FromStr for CorsOrigin {
 }
 
 /// The publishers' shared secret: at least 16 visible ASCII characters. Only its hash is kept.
-#[derive(Clone, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct PublishKey([u8; 32]);
 
@@ -206,6 +206,33 @@ impl FromStr for PublishKey {
 impl fmt::Debug for PublishKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("PublishKey(..)")
+    }
+}
+
+/// The operators' shared secret, of the same form.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct AdminKey(PublishKey);
+
+impl AdminKey {
+    /// Whether this is the key, in a time that does not depend on how much of it is right.
+    #[must_use]
+    pub fn is(&self, key: &[u8]) -> bool {
+        self.0.is(key)
+    }
+}
+
+impl FromStr for AdminKey {
+    type Err = SettingError;
+
+    fn from_str(text: &str) -> Result<Self, SettingError> {
+        text.parse().map(Self).map_err(|_: SettingError| SettingError::AdminKey)
+    }
+}
+
+impl fmt::Debug for AdminKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("AdminKey(..)")
     }
 }
 
@@ -239,6 +266,9 @@ pub enum SettingError {
     /// Too easily guessed, or not fit for a header.
     #[error("publish_key has to be at least {min} visible ASCII characters without spaces, for example from `openssl rand -hex 32`", min = PublishKey::BYTES_MIN)]
     PublishKey,
+    /// The same of the operators' key.
+    #[error("admin_key has to be at least {min} visible ASCII characters without spaces, for example from `openssl rand -hex 32`", min = PublishKey::BYTES_MIN)]
+    AdminKey,
 }
 
 /// Settings are texts in files: parsed by `FromStr`, written so that they can be parsed again.
@@ -268,6 +298,7 @@ text_setting!(CorsOrigin, origin => match origin {
     CorsOrigin::One(origin) => origin.0,
 });
 text_setting!(PublishKey, _key => "(not shown)".to_owned());
+text_setting!(AdminKey, _key => "(not shown)".to_owned());
 
 #[cfg(test)]
 mod tests {

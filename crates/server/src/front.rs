@@ -2,6 +2,7 @@
 
 mod addresses;
 mod connection;
+mod door;
 mod handover;
 mod wire;
 
@@ -10,18 +11,19 @@ use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::pin::pin;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use hyper_util::rt::TokioExecutor;
 use hyper_util::server::conn::auto;
 use socket2::{SockRef, TcpKeepalive};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 use url::Url;
 
 pub(crate) use self::addresses::{Addresses, Place, forwarded_for};
-pub(crate) use self::connection::Peer;
+use self::door::{Admitted, Door};
+pub(crate) use self::door::{Full, Peer};
 use self::wire::InFlight;
 pub(crate) use self::wire::Wire;
 use crate::Hub;
@@ -109,6 +111,7 @@ impl Front {
         if limits.header_bytes_max < Limits::HEADER_BYTES_MIN {
             return Err(ServeError::HeaderBytes { bytes: limits.header_bytes_max });
         }
+        hub.metrics().limit("connections_max", limits.connections_max);
         Ok(Self {
             base: config.root(address),
             guard: Guard::new(&config, address),
@@ -142,8 +145,7 @@ async fn accept_until(
     connections: &mut JoinSet<()>,
     shutdown: impl Future<Output = ()>,
 ) {
-    let served = Arc::new(Semaphore::new(front.config.limits.connections_max));
-    let refused = Arc::new(Semaphore::new(REFUSED_MAX));
+    let mut door = Door::new(&front.config.limits, Instant::now());
     let mut shutdown = pin!(shutdown);
     loop {
         let accepted = tokio::select! {
@@ -158,15 +160,19 @@ async fn accept_until(
         };
         match accepted {
             Ok((stream, address)) => {
-                if let Some(admitted) = admit(front, address.ip().to_canonical(), &served, &refused)
+                let address = address.ip().to_canonical();
+                let client = (address, front.is_trusted(address));
+                let metrics = front.hub.metrics();
+                if let Some(admitted) =
+                    door.admit(client, &front.addresses, metrics, Instant::now())
                 {
                     set_up(&stream, front);
                     let front = front.clone();
                     connections.spawn(async move {
-                        let Admitted { peer, permit, place } = admitted;
+                        let Admitted { peer, held } = admitted;
                         let taken = connection::serve(front, stream, peer).await;
                         if let Some((handover, stream)) = taken {
-                            handover.complete(stream, (permit, place));
+                            handover.complete(stream, held);
                         }
                     });
                 }
@@ -181,38 +187,7 @@ async fn accept_until(
     }
 }
 
-/// So many connections are told that there is no room, at the same time; others are closed, upon which
-/// pages come back by themselves too.
-const REFUSED_MAX: usize = 256;
 const ACCEPT_RETRY: Duration = Duration::from_millis(200);
-
-struct Admitted {
-    peer: Peer,
-    permit: OwnedSemaphorePermit,
-    place: Option<Place>,
-}
-
-/// Lets a connection in, to be served or refused, or turns it away (`None`).
-fn admit(
-    front: &Front,
-    address: IpAddr,
-    served: &Arc<Semaphore>,
-    refused: &Arc<Semaphore>,
-) -> Option<Admitted> {
-    let trusted = front.is_trusted(address);
-    let place = if trusted || address.is_loopback() {
-        Ok(None)
-    } else {
-        front.addresses.take(address).map(Some).ok_or(())
-    };
-    if let (Ok(place), Ok(permit)) = (place, served.clone().try_acquire_owned()) {
-        let peer = Peer { address, trusted, refused: false };
-        return Some(Admitted { peer, permit, place });
-    }
-    let permit = refused.clone().try_acquire_owned().ok()?;
-    let peer = Peer { address, trusted, refused: true };
-    Some(Admitted { peer, permit, place: None })
-}
 
 /// Small events leave at once; who vanished without a word is noticed.
 fn set_up(stream: &TcpStream, front: &Front) {

@@ -103,12 +103,7 @@ impl Guard {
             }
         }
         let Some(publish_key) = &self.publish_key else { return Ok(()) };
-        let Some(value) = request.headers.get(AUTHORIZATION) else { return Err(GuardError::NoKey) };
-        // RFC 9110, 11.1: "It uses a case-insensitive token to identify the authentication scheme".
-        let key = match value.as_bytes().split_at_checked(b"bearer ".len()) {
-            Some((scheme, key)) if scheme.eq_ignore_ascii_case(b"bearer ") => key.trim_ascii(),
-            _ => return Err(GuardError::NoKey),
-        };
+        let key = bearer(request).ok_or(GuardError::NoKey)?;
         if publish_key.is(key) { Ok(()) } else { Err(GuardError::WrongKey) }
     }
 
@@ -120,6 +115,14 @@ impl Guard {
         self.loopback
             && rest.is_some_and(|rest| rest.eq_ignore_ascii_case(host.as_str().as_bytes()))
     }
+}
+
+/// The `KEY` of `Authorization: Bearer KEY`.
+pub(crate) fn bearer(request: &Parts) -> Option<&[u8]> {
+    let value = request.headers.get(AUTHORIZATION)?.as_bytes();
+    let (scheme, key) = value.split_at_checked(b"bearer ".len())?;
+    // RFC 9110, 11.1: "It uses a case-insensitive token to identify the authentication scheme".
+    scheme.eq_ignore_ascii_case(b"bearer ").then(|| key.trim_ascii())
 }
 
 /// The host that the request names; HTTP/1.0 need not name any.

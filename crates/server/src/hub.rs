@@ -5,13 +5,14 @@ mod config;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use headwater_hub::{Snapshot, Subscription, Window, open};
 use headwater_log::{Append, Draft, Log, LogError, Millis, Position, Tail, Topic};
 use tokio::sync::{Semaphore, watch};
 
 pub use self::config::HubConfig;
+use crate::metrics::{Metrics, OfShard};
 use crate::opened::{Listening, Opened, Seat};
 use crate::shard::{self, ShardHandle};
 use crate::stream::EventStream;
@@ -32,6 +33,7 @@ struct Shared {
     /// The reader of the log's tail.
     follower: tokio::task::AbortHandle,
     watched: Mutex<Vec<Watched>>,
+    metrics: Metrics,
 }
 
 /// A topic whose listeners are counted.
@@ -75,6 +77,9 @@ impl Hub {
         let snapshots = Some(snapshots);
         let follower = Follower { window, snapshots, set_trouble, shards: shards.clone() };
         let follower = tokio::spawn(follower.run(reader)).abort_handle();
+        let metrics = Metrics::default();
+        metrics.limit("subscribers_max", config.subscribers_max);
+        metrics.limit("window_bytes", config.window_bytes);
         Ok(Self(Arc::new(Shared {
             log,
             config: config.clone(),
@@ -85,12 +90,17 @@ impl Hub {
             trouble,
             follower,
             watched: Mutex::default(),
+            metrics,
         })))
     }
 
     /// Appends events to the log; the answers are as durable as the log is configured to be.
     pub async fn publish(&self, drafts: Vec<Draft>) -> Append {
-        self.0.log.append(drafts).await
+        let began = Instant::now();
+        let answers = self.0.log.append(drafts).await;
+        self.0.metrics.append.note(began.elapsed());
+        self.0.metrics.publish(&answers);
+        answers
     }
 
     /// The hub's time, for events.
@@ -119,6 +129,26 @@ impl Hub {
     #[must_use]
     pub fn subscribers(&self) -> usize {
         self.0.subscribers.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn metrics(&self) -> &Metrics {
+        &self.0.metrics
+    }
+
+    /// What each shard has shown of its numbers.
+    pub(crate) fn shards(&self) -> impl Iterator<Item = &OfShard> {
+        self.0.shards.iter().map(|shard| &*shard.metrics)
+    }
+
+    pub(crate) fn log(&self) -> &dyn Log {
+        &*self.0.log
+    }
+
+    /// What the window takes now.
+    pub(crate) fn window_bytes(&self) -> usize {
+        // Not under the channel's lock: the window's chunks are many.
+        let snapshot = self.0.seen.borrow().clone();
+        snapshot.bytes()
     }
 
     /// Opens a subscription. Asks the log once or twice.
@@ -263,6 +293,7 @@ impl Follower {
             };
             match next {
                 Ok(batch) => {
+                    let shown = Instant::now();
                     let records = batch.records.clone();
                     self.window.push(batch);
                     let snapshot = self.window.snapshot();
@@ -271,7 +302,9 @@ impl Follower {
                     }
                     let mut all = true;
                     for shard in &self.shards {
-                        all &= records.iter().any(|record| shard.ring_for(&record.event.topics));
+                        all &= records
+                            .iter()
+                            .any(|record| shard.ring_for(&record.event.topics, shown));
                     }
                     if !all {
                         lazy = lazy.or_else(|| Some(tokio::time::Instant::now() + LAZY));

@@ -5,14 +5,17 @@
     reason = "a shell: clocks are read here and handed to the core, locks held for a few instructions"
 )]
 
+mod admin;
 mod body;
 mod client_script;
 mod config;
 mod cors;
 mod front;
 mod guard;
+mod health;
 mod hub;
 mod limits;
+mod metrics;
 mod opened;
 mod plain;
 mod problem;
@@ -23,7 +26,10 @@ pub mod token;
 
 pub use headwater_hub::{Block, BlockKind, Encoding, Gap, Resume, Since, Start, Subscription};
 
-pub use config::{Config, CorsOrigin, Network, Origin, Page, PublicUrl, PublishKey, SettingError};
+pub use admin::serve_admin;
+pub use config::{
+    AdminKey, Config, CorsOrigin, Network, Origin, Page, PublicUrl, PublishKey, SettingError,
+};
 pub use front::{ServeError, serve};
 pub use hub::{Hub, HubConfig, SubscribeError, now};
 pub use limits::Limits;

@@ -17,6 +17,9 @@ pub struct Limits {
     /// Connections (and requests through trusted proxies) of one IPv4 address or IPv6 /64 network at the
     /// same time, 1,000 by default. Loopback and trusted proxies are not counted.
     pub connections_per_address_max: usize,
+    /// New connections in a second, 20,000 by default: all of a full house may come back in one. What is
+    /// beyond it is refused, and costs about as much as to be served.
+    pub accepts_per_second_max: u32,
     /// Requests at the same time on one HTTP/2 connection, 100 by default.
     pub streams_per_connection_max: u32,
     /// The head of a request (request line and headers), in bytes; 16 KiB by default, at least 8 KiB. A
@@ -63,6 +66,7 @@ impl Default for Limits {
         Self {
             connections_max: 20_000,
             connections_per_address_max: 1_000,
+            accepts_per_second_max: 20_000,
             streams_per_connection_max: 100,
             header_bytes_max: 16 << 10,
             uri_bytes_max: 8 << 10,

@@ -155,6 +155,9 @@ async fn subscribe(
     };
     let refuse = |error: SubscribeError| {
         let unavailable = StatusCode::SERVICE_UNAVAILABLE;
+        if let SubscribeError::TooMany { .. } = error {
+            hub.metrics().refuse("subscribers_max");
+        }
         refuse::refuse_form(hub, form, unavailable, &error.to_string())
     };
     let opened = match hub.open(subscription).await {
@@ -217,7 +220,12 @@ impl From<NotAcceptable> for Problem {
 
 impl From<SubscribeRequestError> for Problem {
     fn from(error: SubscribeRequestError) -> Self {
-        Self::bad_request(error.to_string())
+        let problem = Self::bad_request(error.to_string());
+        match error {
+            SubscribeRequestError::TooManyMatchers { .. } => problem.over("matchers_max"),
+            SubscribeRequestError::TooManyPatterns { .. } => problem.over("patterns_max"),
+            _ => problem,
+        }
     }
 }
 

@@ -12,7 +12,12 @@ pub(crate) struct Problem {
     status: StatusCode,
     detail: String,
     header: Option<(HeaderName, HeaderValue)>,
+    limit: Option<Exceeded>,
 }
+
+/// The setting whose limit a request exceeded. It goes with the response, to be counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Exceeded(pub(crate) &'static str);
 
 /// RFC 9457: "The canonical model for problem details is a JSON object."
 #[derive(Serialize)]
@@ -27,7 +32,7 @@ const RETRY_AFTER_S: u16 = 5;
 
 impl Problem {
     pub(crate) fn new(status: StatusCode, detail: impl Into<String>) -> Self {
-        Self { status, detail: detail.into(), header: None }
+        Self { status, detail: detail.into(), header: None, limit: None }
     }
 
     pub(crate) fn bad_request(detail: impl Into<String>) -> Self {
@@ -56,6 +61,11 @@ impl Problem {
         Self::passing(StatusCode::SERVICE_UNAVAILABLE, detail)
     }
 
+    /// The problem is that this setting's limit was exceeded.
+    pub(crate) fn over(self, setting: &'static str) -> Self {
+        Self { limit: Some(Exceeded(setting)), ..self }
+    }
+
     fn with(self, name: HeaderName, value: HeaderValue) -> Self {
         Self { header: Some((name, value)), ..self }
     }
@@ -80,6 +90,9 @@ impl Problem {
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
         headers.extend(self.header);
+        if let Some(limit) = self.limit {
+            response.extensions_mut().insert(limit);
+        }
         response
     }
 

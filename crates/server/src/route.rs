@@ -14,9 +14,10 @@ use crate::body::Body;
 use crate::client_script;
 use crate::config::Page;
 use crate::cors::Cors;
-use crate::front::{Front, Peer, Place, Wire, forwarded_for};
+use crate::front::{Front, Full, Peer, Place, Wire, forwarded_for};
+use crate::health;
 use crate::plain::{self, Address};
-use crate::problem::Problem;
+use crate::problem::{Exceeded, Problem};
 
 /// Answers a request; with the place that the answer takes up among its client's.
 pub(crate) async fn answer(
@@ -38,13 +39,17 @@ pub(crate) async fn answer(
             let answered = dispatch(front, &request, body).await;
             answered.unwrap_or_else(Problem::into_response)
         }
-        Err(Refusal { status, detail }) => plain::refuse(&front.hub, &request, status, detail),
+        Err(full) => plain::refuse(&front.hub, &request, full.status(), full.detail()),
     };
     if response.headers().contains_key(plain::RESUME) {
         wire.listen();
     }
+    if let Some(Exceeded(setting)) = response.extensions_mut().remove() {
+        front.hub.metrics().refuse(setting);
+    }
     let status = response.status();
-    if may_go_on && (status.is_client_error() || status.is_server_error() || peer.refused) {
+    if may_go_on && (status.is_client_error() || status.is_server_error() || peer.refused.is_some())
+    {
         wire.leave_unread();
     }
     front.cors.allow(Cors::origin(&request).as_ref(), response.headers_mut());
@@ -58,28 +63,18 @@ pub(crate) async fn answer(
     (response, place)
 }
 
-/// Why a request is turned away for now.
-struct Refusal {
-    status: StatusCode,
-    detail: &'static str,
-}
-
 /// A place for the request among those of its client, if it came through a proxy.
-fn place_for(front: &Front, peer: Peer, request: &Parts) -> Result<Option<Place>, Refusal> {
-    if peer.refused {
-        return Err(Refusal {
-            status: StatusCode::SERVICE_UNAVAILABLE,
-            detail: "the hub has as many connections as it may (connections_max, \
-                     connections_per_address_max): come back in a few seconds",
-        });
+fn place_for(front: &Front, peer: Peer, request: &Parts) -> Result<Option<Place>, Full> {
+    if let Some(full) = peer.refused {
+        return Err(full);
     }
     let trusted = &front.config.trusted_proxies;
     let client = peer.trusted.then(|| forwarded_for(&request.headers, trusted)).flatten();
     let Some(client) = client else { return Ok(None) };
-    front.addresses.take(client).map(Some).ok_or(Refusal {
-        status: StatusCode::TOO_MANY_REQUESTS,
-        detail: "your address has as many requests open as it may \
-                 (connections_per_address_max): close some, or come back in a few seconds",
+    front.addresses.take(client).map(Some).ok_or_else(|| {
+        // Connections are counted at the door.
+        front.hub.metrics().refuse(Full::Address.setting());
+        Full::Address
     })
 }
 
@@ -95,7 +90,7 @@ async fn dispatch(
             "the address has {uri_bytes} bytes and at most {uri_bytes_max} are allowed: shorten it, \
              or send the topics of a subscription as a form"
         );
-        return Err(Problem::new(StatusCode::URI_TOO_LONG, detail));
+        return Err(Problem::new(StatusCode::URI_TOO_LONG, detail).over("uri_bytes_max"));
     }
     front.guard.check_host(request)?;
     let path = request.uri.path();
@@ -106,7 +101,7 @@ async fn dispatch(
     let response = match (page, path) {
         (Some(page), _) => page_response(page),
         (None, "/") => text("text/plain; charset=utf-8", front.welcome()),
-        (None, "/healthz") => front.health(),
+        (None, "/healthz") => health::answer(&front.hub),
         _ => client_script::answer(request)
             .ok_or_else(|| Problem::new(StatusCode::NOT_FOUND, NOT_FOUND))?,
     };
@@ -117,7 +112,7 @@ async fn dispatch(
     }
 }
 
-const READ_ONLY: &str = "GET, HEAD, OPTIONS";
+pub(crate) const READ_ONLY: &str = "GET, HEAD, OPTIONS";
 const NOT_FOUND: &str = "there is nothing here: events are at /events/TOPIC, many topics at \
                          /events?topic=A&topic=B, the hub's health at /healthz";
 
@@ -133,17 +128,6 @@ impl Front {
              Health:     {base}healthz\n"
         )
     }
-
-    /// Ready or not, with the reason.
-    fn health(&self) -> Response<Body> {
-        match self.hub.trouble() {
-            None => text("application/json", "{\"status\":\"ready\"}\n".to_owned()),
-            Some(reason) => {
-                let detail = format!("not ready: {reason}");
-                Problem::unavailable(detail).into_response()
-            }
-        }
-    }
 }
 
 fn page_response(page: &Page) -> Response<Body> {
@@ -156,7 +140,7 @@ fn page_response(page: &Page) -> Response<Body> {
     response
 }
 
-fn text(content_type: &'static str, text: String) -> Response<Body> {
+pub(crate) fn text(content_type: &'static str, text: String) -> Response<Body> {
     let mut response = Response::new(Body::full(text));
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
@@ -166,7 +150,7 @@ fn text(content_type: &'static str, text: String) -> Response<Body> {
 
 /// RFC 9110, 9.3.2: "The HEAD method is identical to GET except that the server MUST NOT send content in
 /// the response."
-fn without_body(mut response: Response<Body>) -> Response<Body> {
+pub(crate) fn without_body(mut response: Response<Body>) -> Response<Body> {
     if let Some(length) = response.body().size_hint().exact().filter(|&length| length > 0) {
         response.headers_mut().insert(CONTENT_LENGTH, length.into());
     }

@@ -19,6 +19,7 @@ use self::inbox::{Commands, WAKER};
 use self::outlet::{Event, Outlets};
 pub(crate) use self::outlet::{Outlet, Socket};
 use crate::hub::{HubConfig, Seen};
+use crate::metrics::OfShard;
 
 /// A running shard. Cloning costs a few reference counts.
 #[derive(Clone)]
@@ -27,6 +28,7 @@ pub(crate) struct ShardHandle {
     interest: Interest,
     /// Subscribers that it has, or is about to have.
     pub(crate) seats: Arc<AtomicUsize>,
+    pub(crate) metrics: Arc<OfShard>,
 }
 
 impl ShardHandle {
@@ -34,11 +36,11 @@ impl ShardHandle {
         self.seats.load(Ordering::Relaxed)
     }
 
-    /// Wakes the shard if it may have a taker for an event with these topics.
-    pub(crate) fn ring_for(&self, topics: &[Topic]) -> bool {
+    /// Wakes the shard if it may have a taker for an event with these topics, which it has been shown.
+    pub(crate) fn ring_for(&self, topics: &[Topic], shown: Instant) -> bool {
         let taker = self.interest.may_take(topics);
         if taker {
-            self.inbox.ring();
+            self.inbox.ring_for_events(shown);
         }
         taker
     }
@@ -65,6 +67,7 @@ pub(crate) fn start(
     let (inbox, commands) = Inbox::new(poll.registry())?;
     let shard = Shard::new(config.settings(), log.id_key().clone(), applied);
     let interest = shard.interest().clone();
+    let metrics = Arc::<OfShard>::default();
     let worker = Worker {
         outlets: Outlets::new(poll.registry().try_clone()?),
         poll,
@@ -78,9 +81,10 @@ pub(crate) fn start(
             inbox: inbox.clone(),
         },
         began: Instant::now(),
+        metrics: metrics.clone(),
     };
     thread::Builder::new().name(format!("shard-{number}")).spawn(move || worker.run())?;
-    Ok(ShardHandle { inbox, interest, seats: Arc::default() })
+    Ok(ShardHandle { inbox, interest, seats: Arc::default(), metrics })
 }
 
 struct Worker {
@@ -91,6 +95,7 @@ struct Worker {
     seen: Seen,
     reader: Reader,
     began: Instant,
+    metrics: Arc<OfShard>,
 }
 
 /// At most this many commands are taken in before what they lead to is sent.
@@ -114,11 +119,16 @@ impl Worker {
             if self.seen.has_changed().is_err() {
                 return;
             }
+            let news = self.commands.take_news();
             let snapshot = self.seen.borrow_and_update().clone();
             let more = self.shard.turn(self.began.elapsed(), &snapshot, &mut self.outlets);
             // A snapshot keeps what it shows alive.
             drop(snapshot);
             self.carry_out();
+            self.metrics.show(&self.shard.counters());
+            if let Some(since) = news {
+                self.metrics.send.note(since.elapsed());
+            }
             let wait = if more || taken == COMMANDS_MAX {
                 Some(Duration::ZERO)
             } else {
@@ -164,6 +174,7 @@ impl Worker {
                 let retry_ms = || fastrand::u64(spread_ms / 8..=spread_ms);
                 self.shard.stop(retry_ms, &mut self.outlets);
                 self.carry_out();
+                self.metrics.show(&self.shard.counters());
                 // Whoever arrives while the hub stops finds its connection closed.
                 while let Ok(command) = self.commands.receiver.try_recv() {
                     if let Command::Subscribe(arrival) = command

@@ -7,6 +7,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use headwater_log::{DiskOptions, Durability, MemoryLimits, Retention};
+use headwater_server::AdminKey;
 use serde::{Deserialize, Serialize};
 use tracing_subscriber::filter::Targets;
 use url::Url;
@@ -20,6 +21,12 @@ use crate::source::Source;
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct General {
     pub(crate) listen: Listen,
+    /// Where the operator finds health and metrics.
+    pub(crate) admin_listen: AdminListen,
+    /// The secret that whoever reads the metrics sends.
+    pub(crate) admin_key: Option<AdminKey>,
+    /// A file whose only content is that secret.
+    pub(crate) admin_key_file: Option<PathBuf>,
     /// Listen beyond loopback although anybody may publish.
     pub(crate) insecure: bool,
     pub(crate) log: Backend,
@@ -42,6 +49,9 @@ impl Default for General {
     fn default() -> Self {
         Self {
             listen: Listen(SocketAddr::from((Ipv4Addr::LOCALHOST, 8080))),
+            admin_listen: AdminListen::At(Listen(SocketAddr::from((Ipv4Addr::LOCALHOST, 8081)))),
+            admin_key: None,
+            admin_key_file: None,
             insecure: false,
             log: Backend::Disk,
             data: None,
@@ -211,6 +221,47 @@ impl fmt::Display for Listen {
     }
 }
 
+/// Where to listen for the operator: as [`Listen`], or `off`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub(crate) enum AdminListen {
+    /// Nowhere.
+    Off,
+    /// There.
+    At(Listen),
+}
+
+impl AdminListen {
+    /// Wherever on loopback a port is free.
+    pub(crate) const ANY: Self =
+        Self::At(Listen(SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0)));
+
+    /// The address, if there is one.
+    pub(crate) fn listen(self) -> Option<Listen> {
+        match self {
+            Self::Off => None,
+            Self::At(listen) => Some(listen),
+        }
+    }
+}
+
+impl FromStr for AdminListen {
+    type Err = GeneralError;
+
+    fn from_str(text: &str) -> Result<Self, GeneralError> {
+        if text == "off" { Ok(Self::Off) } else { text.parse().map(Self::At) }
+    }
+}
+
+impl fmt::Display for AdminListen {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Off => f.write_str("off"),
+            Self::At(listen) => listen.fmt(f),
+        }
+    }
+}
+
 /// Where the log lives.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
@@ -338,7 +389,7 @@ macro_rules! text_setting {
     )*};
 }
 
-text_setting!(Listen, Backend, LogLevel);
+text_setting!(Listen, AdminListen, Backend, LogLevel);
 
 #[cfg(test)]
 mod tests {
@@ -354,6 +405,17 @@ mod tests {
         for bad in ["", "127.0.0.1", "example.com:80", "localhost", "127.0.0.1:99999", "-1"] {
             assert!(matches!(listen(bad), Err(GeneralError::Listen { .. })), "{bad}");
         }
+    }
+
+    #[test]
+    fn the_operator_may_want_no_listener() {
+        assert_eq!("off".parse(), Ok(AdminListen::Off));
+        let at = "81".parse::<AdminListen>().unwrap();
+        assert_eq!(
+            (at.to_string().as_str(), AdminListen::Off.to_string().as_str()),
+            ("127.0.0.1:81", "off")
+        );
+        assert!("on".parse::<AdminListen>().is_err());
     }
 
     #[test]

@@ -4,13 +4,12 @@ use std::ffi::OsString;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-use headwater_server::SettingError;
 use serde::Deserialize;
 use toml::Spanned;
 use toml::de::{DeArray, DeTable, DeValue, ValueDeserializer};
 
 use super::schema;
-use super::{PARTS, SECRET};
+use super::{PARTS, SECRETS};
 
 /// One setting and its value, as some layer says. It may be a secret, so it has no `Debug`.
 pub(super) struct Entry {
@@ -206,12 +205,10 @@ fn check(path: &[String], value: &Spanned<DeValue<'_>>) -> Result<toml::Value, W
     });
     let checked = (part.check)(ValueDeserializer::from(nested));
     checked.and_then(|()| toml::Value::deserialize(ValueDeserializer::from(value.clone()))).map_err(
-        |error| match error.message() {
+        |error| match (SECRETS.iter().find(|(secret, _)| *secret == name), error.message()) {
             // Whatever else the message would say, it might say the secret.
-            _ if name == SECRET => {
-                Wrong::Value { inside: None, what: SettingError::PublishKey.to_string() }
-            }
-            message => Wrong::Value {
+            (Some((_, what)), _) => Wrong::Value { inside: None, what: what.to_string() },
+            (None, message) => Wrong::Value {
                 inside: error.span().map(|span| span.start),
                 what: schema::reworded(message),
             },

@@ -7,7 +7,7 @@ use headwater_server::{Config, HubConfig};
 use serde::Serialize;
 
 use super::general::General;
-use super::{SECRET, Settings, schema};
+use super::{SECRETS, Settings, schema};
 
 impl Settings {
     /// The three parts, as they stand in a file.
@@ -28,7 +28,7 @@ impl Settings {
             for &name in fields {
                 match table.get(name) {
                     None => writeln!(top, "# {name} is not set"),
-                    Some(_) if name == SECRET => {
+                    Some(_) if SECRETS.iter().any(|(secret, _)| *secret == name) => {
                         writeln!(top, "# {name} is set, and not shown{}", self.origin(name))
                     }
                     Some(toml::Value::Table(inner)) => self.show_table(&mut below, name, inner),

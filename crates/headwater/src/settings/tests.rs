@@ -165,6 +165,53 @@ fn beyond_loopback_it_wants_to_know_who_publishes() {
 }
 
 #[test]
+fn the_operators_listener_is_on_loopback_or_wants_a_key() {
+    let admin = |text: &str| {
+        let (listen, asked_for) = load(text, &[], &[]).unwrap().admin_listen();
+        (listen.map(|listen| listen.to_string()), asked_for)
+    };
+    assert_eq!(admin(""), (Some("127.0.0.1:8081".to_owned()), false));
+    assert_eq!(admin("listen = \"127.0.0.1:0\""), (Some("127.0.0.1:0".to_owned()), false));
+    assert_eq!(admin("admin_listen = \"off\""), (None, true));
+    let both = "listen = \"127.0.0.1:0\"\nadmin_listen = \"127.0.0.1:8081\"";
+    assert_eq!(admin(both), (Some("127.0.0.1:8081".to_owned()), true));
+
+    let open = "admin_listen = \"0.0.0.0:8081\"";
+    for text in [open.to_owned(), format!("{open}\ninsecure = true")] {
+        let error = load(&text, &[], &[]).unwrap_err();
+        for remedy in ["headwater.toml:1: ", "admin_key", "127.0.0.1:8081"] {
+            assert!(error.contains(remedy), "{error}");
+        }
+    }
+    let settings = load(open, &[("HEADWATER_ADMIN_KEY", KEY)], &[]).unwrap();
+    assert!(settings.general.admin_key.as_ref().unwrap().is(KEY.as_bytes()));
+    let error = load("listen = \"127.0.0.1:8081\"\nadmin_listen = \"8081\"", &[], &[]);
+    assert!(
+        error.unwrap_err().starts_with("headwater.toml:2: admin_listen and listen are the same")
+    );
+    // The other way round it is no mistake of theirs: the default yields.
+    assert!(load("listen = \"127.0.0.1:8081\"", &[], &[]).is_ok());
+}
+
+#[test]
+fn the_admin_key_may_come_from_a_file_of_its_own() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("key");
+    fs::write(&file, format!("{KEY}\n")).unwrap();
+    let setting = format!("admin_key_file = {:?}", file.display().to_string());
+    let settings = load(&setting, &[], &[]).unwrap();
+    assert!(settings.general.admin_key.unwrap().is(KEY.as_bytes()));
+    let error = load(&setting, &[("HEADWATER_ADMIN_KEY", KEY)], &[]).unwrap_err();
+    assert!(error.contains("admin_key is set too: set one of the two"), "{error}");
+    fs::write(&file, "short").unwrap();
+    let error = load(&setting, &[], &[]).unwrap_err();
+    assert!(
+        error.contains("admin_key has to be at least 16") && !error.contains("short"),
+        "{error}"
+    );
+}
+
+#[test]
 fn the_publish_key_may_come_from_a_file_of_its_own() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("key");
@@ -183,6 +230,8 @@ fn the_publish_key_may_come_from_a_file_of_its_own() {
 fn no_message_shows_a_secret() {
     for text in [
         "publish_key = 31415926535897932384",
+        "admin_key = 31415926535897932384",
+        "admin_key = \"3141592653589793 3141592653589793\"",
         "publish_key = 3141592653589793",
         "publish_key = \"3141592653589793 3141592653589793\"",
         "publish_key = [\"3141592653589793\"]",
@@ -196,7 +245,8 @@ fn no_message_shows_a_secret() {
     }
     let error = load("", &[("HEADWATER_PUBLISH_KEY", "3141 59")], &[]).unwrap_err();
     assert!(error.contains("at least 16") && !error.contains("3141"), "{error}");
-    let settings = load("", &[("HEADWATER_PUBLISH_KEY", KEY)], &[]).unwrap();
+    let keys = [("HEADWATER_PUBLISH_KEY", KEY), ("HEADWATER_ADMIN_KEY", KEY)];
+    let settings = load("", &keys, &[]).unwrap();
     assert!(!format!("{settings:?}").contains(KEY));
     assert!(!settings.shown().contains(KEY));
 }
@@ -296,6 +346,7 @@ fn the_example_file_shows_every_setting_with_its_default() {
         "public_url = \"https://events.example.com/\"",
         "data = \"/var/lib/headwater\"",
         "publish_key_file = \"/etc/headwater/publish.key\"",
+        "admin_key_file = \"/etc/headwater/admin.key\"",
     ];
     let possible = values.iter().fold(defaults.to_owned(), |text, value| {
         assert!(text.contains(value), "{value} is not in the example");

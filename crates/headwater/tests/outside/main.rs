@@ -6,6 +6,7 @@
     reason = "a test: it waits, and fails where it stands"
 )]
 
+mod admin;
 mod demo;
 mod disk;
 mod documents;

@@ -2,7 +2,6 @@
 
 use std::convert::Infallible;
 use std::future::{Future, poll_fn};
-use std::net::IpAddr;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -18,19 +17,9 @@ use tokio::time::Sleep;
 
 use super::handover::Handover;
 use super::wire::{Expiry, Patience, Wire};
-use super::{Front, Held};
+use super::{Front, Held, Peer};
 use crate::limits::Limits;
 use crate::route;
-
-/// Who is at the other end of a connection.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Peer {
-    pub(crate) address: IpAddr,
-    /// It is a proxy that is believed.
-    pub(crate) trusted: bool,
-    /// There is no room for it: whatever it asks for is refused.
-    pub(crate) refused: bool,
-}
 
 /// Serves a connection until it ends, expires, or the front stops and its answers are through; or until
 /// it becomes a subscription, which a shard is to serve.
@@ -91,7 +80,10 @@ pub(crate) async fn serve(
             drop(connection);
             return Arc::into_inner(wire).map(|wire| (*handover, wire.into_stream()));
         }
-        End::Expired(Expiry::HalfHead) => wire.give_up_on_head(patience),
+        End::Expired(Expiry::HalfHead) => {
+            front.hub.metrics().refuse("header_timeout_ms");
+            wire.give_up_on_head(patience);
+        }
         End::Expired(Expiry::Stalled) => {
             tracing::debug!(peer = %peer.address, "a client took nothing for the write timeout");
             wire.reset();
@@ -168,7 +160,7 @@ impl Front {
             idle: limits.idle_timeout(),
             write: Duration::from_millis(self.hub.config().write_timeout_ms),
         };
-        if peer.refused {
+        if peer.refused.is_some() {
             patience.head = patience.head.min(REFUSED_MAX);
             patience.idle = Duration::ZERO;
             patience.write = patience.write.min(REFUSED_MAX);

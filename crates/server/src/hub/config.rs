@@ -26,8 +26,16 @@ pub struct HubConfig {
     pub reconnect_ms: u64,
     /// Subscribers at a time. Each costs a few KiB, and as much as one run in its connection's buffer.
     pub subscribers_max: usize,
-    /// Reads of the log at a time, 64 KiB each, for subscribers that come back from before the window.
+    /// Reads of the log at a time, of `run_bytes_max` each, for subscribers that come back from before the
+    /// window.
     pub reads_max: usize,
+    /// Bytes of events that are made into one block for all who stand at the same place, or read for one
+    /// who is further back; it goes over by at most one event. A shard holds at most two such blocks for
+    /// each topic that is being sent, and a subscriber over HTTP/2 or in a long poll one.
+    pub run_bytes_max: usize,
+    /// Bytes that are sent to the subscribers of one topic before it is another topic's turn; it goes over
+    /// by at most one block. It costs no memory: less is fairer, more is cheaper.
+    pub turn_bytes_max: usize,
 }
 
 impl Default for HubConfig {
@@ -41,6 +49,8 @@ impl Default for HubConfig {
             reconnect_ms: 2_000,
             subscribers_max: 100_000,
             reads_max: 64,
+            run_bytes_max: 64 << 10,
+            turn_bytes_max: 256 << 10,
         }
     }
 }
@@ -58,7 +68,8 @@ impl HubConfig {
             heartbeat: Duration::from_millis(self.heartbeat_ms),
             checkpoint: Duration::from_millis(self.checkpoint_ms),
             write_timeout: Duration::from_millis(self.write_timeout_ms),
-            ..Settings::default()
+            run_bytes_max: self.run_bytes_max,
+            turn_bytes_max: self.turn_bytes_max,
         }
     }
 }

@@ -78,7 +78,17 @@ impl From<BatchError> for Problem {
             }
             _ => StatusCode::BAD_REQUEST,
         };
-        Self::new(status, error.to_string())
+        let problem = Self::new(status, error.to_string());
+        match &error {
+            BatchError::TooManyLines { .. } => problem.over("batch_lines_max"),
+            BatchError::Event { error: LineError::TooLarge { .. }, .. } => {
+                problem.over("body_bytes_max")
+            }
+            BatchError::Event { error: LineError::TooManyTopics { .. }, .. } => {
+                problem.over("topics_per_event_max")
+            }
+            _ => problem,
+        }
     }
 }
 

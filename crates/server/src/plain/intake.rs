@@ -79,7 +79,13 @@ impl From<IntakeError> for Problem {
     fn from(error: IntakeError) -> Self {
         let detail = error.to_string();
         match error {
-            IntakeError::NoRoom => Self::unavailable(detail),
+            IntakeError::NoRoom => Self::unavailable(detail).over("bodies_bytes_max"),
+            IntakeError::TooLarge { setting, .. } => {
+                Self::new(error.status(), detail).over(setting)
+            }
+            IntakeError::TooSlow { .. } => {
+                Self::new(error.status(), detail).over("body_timeout_ms")
+            }
             _ => Self::new(error.status(), detail),
         }
     }

@@ -2,8 +2,9 @@
 
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
+use std::time::{Duration, Instant};
 
 use headwater_hub::{Key, Opening, Subscription};
 use headwater_log::{LogError, Page};
@@ -38,12 +39,20 @@ struct Bell {
     commands: Sender<Command>,
     waker: Waker,
     rung: Arc<AtomicBool>,
+    news: Arc<News>,
+}
+
+/// Since when the shard has had events to look at: nanoseconds since some moment, 0 while there is none.
+struct News {
+    began: Instant,
+    since: AtomicU64,
 }
 
 /// The shard's end.
 pub(super) struct Commands {
     pub(super) receiver: Receiver<Command>,
     rung: Arc<AtomicBool>,
+    news: Arc<News>,
 }
 
 /// What the waker is called among the sockets.
@@ -54,8 +63,9 @@ impl Inbox {
         let (commands, receiver) = channel();
         let rung = Arc::new(AtomicBool::new(false));
         let waker = Waker::new(registry, WAKER)?;
-        let bell = Bell { commands, waker, rung: rung.clone() };
-        Ok((Self(Arc::new(bell)), Commands { receiver, rung }))
+        let news = Arc::new(News { began: Instant::now(), since: AtomicU64::new(0) });
+        let bell = Bell { commands, waker, rung: rung.clone(), news: news.clone() };
+        Ok((Self(Arc::new(bell)), Commands { receiver, rung, news }))
     }
 
     /// Whether the shard is still there to be told; one that has stopped needs to know nothing.
@@ -63,6 +73,16 @@ impl Inbox {
         let sent = self.0.commands.send(command).is_ok();
         self.ring();
         sent
+    }
+
+    /// Makes the shard look at events that it was shown at this moment.
+    pub(crate) fn ring_for_events(&self, shown: Instant) {
+        let News { began, since } = &*self.0.news;
+        let ns = shown.saturating_duration_since(*began).as_nanos();
+        let ns = u64::try_from(ns).unwrap_or(u64::MAX).max(1);
+        // The oldest that it has not looked at counts.
+        let _ = since.compare_exchange(0, ns, Ordering::AcqRel, Ordering::Relaxed);
+        self.ring();
     }
 
     /// Makes the shard look, once however often it is called before it does.
@@ -79,5 +99,14 @@ impl Commands {
     /// The shard is about to look: whoever has something new from here on has to ring again.
     pub(super) fn attend(&self) {
         self.rung.store(false, Ordering::SeqCst);
+    }
+
+    /// Since when there have been events to look at, which the shard is about to.
+    pub(super) fn take_news(&self) -> Option<Instant> {
+        let News { began, since } = &*self.news;
+        if since.load(Ordering::Acquire) == 0 {
+            return None;
+        }
+        Some(*began + Duration::from_nanos(since.swap(0, Ordering::AcqRel)))
     }
 }

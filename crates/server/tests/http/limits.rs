@@ -71,6 +71,31 @@ async fn too_many_connections_are_sent_back_later() {
 }
 
 #[tokio::test]
+async fn too_many_connections_in_a_second_are_sent_back_later() {
+    let server = Server::with(|config| config.limits.accepts_per_second_max = 2).await;
+    // Another may come each half second; nobody is quick enough on a busy machine to say how many.
+    let mut statuses = Vec::new();
+    while !statuses.contains(&503) {
+        assert!(statuses.len() < 1000, "nobody was refused");
+        statuses.push(server.get("/healthz", "").await.status);
+    }
+    assert_eq!(statuses.first(), Some(&200));
+    let mut refusal = None;
+    for _ in 0..1000 {
+        let mut connection = server.connect().await;
+        connection.write(b"GET /events/a HTTP/1.1\r\nhost: localhost\r\n\r\n").await;
+        let head = connection.head().await;
+        if !head.to_lowercase().contains("headwater-resume") {
+            refusal = Some(connection.block().await);
+            break;
+        }
+    }
+    let refusal = refusal.unwrap();
+    assert!(refusal.contains("accepts_per_second_max"), "{refusal}");
+    assert!(refusal.contains("\nretry: "), "{refusal}");
+}
+
+#[tokio::test]
 async fn an_address_behind_a_trusted_proxy_has_its_own_limit() {
     let server = Server::with(|config| {
         config.limits.connections_per_address_max = 1;

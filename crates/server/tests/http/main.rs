@@ -7,6 +7,7 @@
     reason = "tests, helpers too"
 )]
 
+mod admin;
 mod browsers;
 mod client;
 mod dialect;
