@@ -25,17 +25,13 @@ pub(crate) struct Args {
     command: Command,
 }
 
+/// What each is for is said where its arguments are.
 #[derive(Debug, clap::Subcommand)]
 enum Command {
-    /// Say what the log holds, also beside a running hub
     Info(info::Args),
-    /// Read everything and say what is damaged, also beside a running hub
     Verify(verify::Args),
-    /// Write the events as lines of JSON, also beside a running hub
     Export(export::Args),
-    /// Append events from lines of JSON to a log, or to a new one
     Import(import::Args),
-    /// Let go now of what the settings do not keep
     Compact(compact::Args),
 }
 

@@ -15,12 +15,11 @@ use url::Url;
 use super::progress::Progress;
 use crate::failure::Failure;
 
-/// Write the events as lines of JSON
+/// Write the events as lines of JSON, also beside a running hub
 ///
-/// Each line is an event as `headwater sub --format json` shows it. Takes no lock and changes nothing, so
-/// that it can be used beside a running hub; memory does not grow with the log. Events that cannot be read
-/// are told of on standard error, the others are written all the same, and the command ends with 1.
-/// Idempotency keys are not written.
+/// Each line is an event as `headwater sub --format json` shows it. Takes no lock and changes nothing;
+/// memory does not grow with the log. Events that cannot be read are told of on standard error, the others
+/// are written all the same, and the command ends with 1. Idempotency keys are not written.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {

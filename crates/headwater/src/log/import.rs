@@ -13,10 +13,11 @@ use super::lines::Lines;
 use super::progress::Progress;
 use crate::failure::Failure;
 
-/// Append events from lines of JSON
+/// Append events from lines of JSON to a log, or to a new one
 ///
 /// Takes what `export` writes: an object a line with `topic` or `topics` and `data`, and if wanted `type`,
-/// `id`, `retry`, `private` and `time`. Makes the log if there is none. No other process may use it.
+/// `id`, `retry`, `private` and `time`. No other process may
+/// use the log.
 ///
 /// A file is read twice: if any line is bad, nothing is imported. From a pipe it is read once, and
 /// appended in batches of up to 1,000 events; a bad line refuses its batch, the batches before it stay,

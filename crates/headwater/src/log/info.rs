@@ -12,10 +12,9 @@ use serde::Serialize;
 use super::event::rfc3339;
 use crate::failure::Failure;
 
-/// Say what the log holds
+/// Say what the log holds, also beside a running hub
 ///
-/// Takes no lock and writes nothing, so that it can be used beside a running hub. What is appended
-/// meanwhile may be counted or not.
+/// Takes no lock and writes nothing. What is appended meanwhile may be counted or not.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {

@@ -10,7 +10,7 @@ use indicatif::HumanCount;
 use super::progress::Progress;
 use crate::failure::Failure;
 
-/// Read everything and say what is damaged
+/// Read everything and say what is damaged, also beside a running hub
 ///
 /// Reads every event of every segment, holds it against its checksum and the order of the log, and each
 /// index against its segment. Prints a line for each damage, with the file and the byte. Ends with 1 if
