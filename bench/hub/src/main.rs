@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use futures_util::FutureExt as _;
 use headwater_hub::{
-    Accepted, Block, Encoding, Key, Settings, Shard, Sink, Start, Subscription, Window, open,
+    Accepted, Block, Encoding, Key, Settings, Shard, Sink, Start, Subscription, Visibility, Window, open,
 };
 use headwater_log::contract::draft;
 use headwater_log::{
@@ -130,6 +130,8 @@ impl World {
         let subscription = Subscription {
             filter: Arc::new(filter),
             start: Start::Live,
+            visibility: Visibility::Public,
+            lifetime: None,
             encoding: Encoding::Sse,
             events_max: None,
         };

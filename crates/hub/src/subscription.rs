@@ -6,6 +6,7 @@ use std::time::Duration;
 use headwater_log::Filter;
 use serde::Serialize;
 
+use crate::authorization::Visibility;
 use crate::encoding::Encoding;
 
 /// What a subscriber asks for.
@@ -15,10 +16,14 @@ pub struct Subscription {
     pub filter: Arc<Filter>,
     /// From where.
     pub start: Start,
+    /// Which of them it may see.
+    pub visibility: Visibility,
     /// How they are written.
     pub encoding: Encoding,
     /// After how many events the subscription ends by itself.
     pub events_max: Option<u32>,
+    /// After how long it ends: what allows it lasts no longer.
+    pub lifetime: Option<Duration>,
 }
 
 /// Where a subscription begins.

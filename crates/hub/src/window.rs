@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
-use headwater_log::{IdKey, Offset, Position, Record, TailBatch, Topic};
+use headwater_log::{Event, IdKey, Offset, Position, Record, TailBatch, Topic};
 
 use crate::encoding::{Encoding, encode};
 
@@ -244,7 +244,7 @@ impl Snapshot {
         &self,
         (cursor, to): (Offset, Offset),
         topics: Option<&[Topic]>,
-        mut matches: impl FnMut(&[Topic]) -> bool,
+        mut wants: impl FnMut(&Event, bool) -> bool,
         bytes_max: usize,
     ) -> Found {
         let mut entries: Vec<Arc<Entry>> = Vec::new();
@@ -260,7 +260,8 @@ impl Snapshot {
                 .skip_while(|entry| entry.offset() <= cursor)
                 .take_while(|entry| entry.offset() <= to);
             for entry in in_reach {
-                if slots.is_some() || matches(&entry.record.event.topics) {
+                // What the index gives has one of the topics.
+                if wants(&entry.record.event, slots.is_some()) {
                     bytes += entry.record.event.data.len();
                     entries.push(entry.clone());
                 }

@@ -24,7 +24,9 @@ mod shard;
 mod stream;
 pub mod token;
 
-pub use headwater_hub::{Block, BlockKind, Encoding, Gap, Resume, Since, Start, Subscription};
+pub use headwater_hub::{
+    Block, BlockKind, Encoding, Gap, Resume, Since, Start, Subscription, Visibility,
+};
 
 pub use admin::serve_admin;
 pub use config::{

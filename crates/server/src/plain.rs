@@ -16,7 +16,7 @@ mod utf8;
 
 use std::sync::Arc;
 
-use headwater_hub::{Encoding, Subscription};
+use headwater_hub::{Encoding, Subscription, Visibility};
 use headwater_log::Topic;
 use http::header::{CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE};
 use http::request::Parts;
@@ -145,6 +145,9 @@ async fn subscribe(
     let wanted = Subscribe::parse(address.topic()?, query, &request.headers, limits, &front.base)?;
     let subscription = Subscription {
         filter: wanted.filter,
+        // Nobody can show a token yet.
+        visibility: Visibility::Public,
+        lifetime: None,
         start: wanted.start,
         encoding: match form {
             Form::EventStream if wanted.envelope => Encoding::SseEnvelope,

@@ -18,7 +18,9 @@ use headwater_log::{
     Appended, DiskLog, DiskOptions, Filter, Keep, Log, Millis, Offset, OpenError, Outside,
     Position, Read, Retention, Select, Topic,
 };
-use headwater_server::{BlockKind, Encoding, Gap, Hub, HubConfig, Resume, Start, Subscription};
+use headwater_server::{
+    BlockKind, Encoding, Gap, Hub, HubConfig, Resume, Start, Subscription, Visibility,
+};
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -186,6 +188,8 @@ impl World {
             .subscribe(Subscription {
                 filter: Arc::new(filter.clone()),
                 start: Start::Id(id.to_owned()),
+                visibility: Visibility::Public,
+                lifetime: None,
                 encoding: Encoding::Ndjson,
                 events_max: None,
             })

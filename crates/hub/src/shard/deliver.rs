@@ -251,6 +251,10 @@ impl Shard {
         let slots: Vec<usize> = self.subscribers.iter().map(|(slot, _)| slot).collect();
         for slot in slots {
             let Some(subscriber) = self.subscribers.get(slot) else { continue };
+            if now >= subscriber.ends {
+                self.close(slot, Close::Expired);
+                continue;
+            }
             let idle = now.saturating_sub(subscriber.active);
             match subscriber.waiting {
                 Waiting::Socket if idle >= self.settings.write_timeout => {

@@ -3,10 +3,11 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use headwater_log::{Filter, Pattern, Position, Topic};
+use headwater_log::{Event, Filter, Pattern, Position, Topic};
 use slab::Slab;
 
 use super::run::Run;
+use crate::authorization::{Decisions, TopicSet, Viewer, Visibility};
 use crate::encoding::Encoding;
 use crate::interest::Interests;
 use crate::matching::{PatternId, PatternSet};
@@ -15,10 +16,13 @@ use crate::window::Entry;
 /// A group's place in [`Groups`].
 pub(super) type GroupId = usize;
 
-/// The subscribers with one filter and one encoding.
+/// The subscribers with one filter and one encoding, who may see the same.
 pub(super) struct Group {
     pub(super) filter: Arc<Filter>,
     pub(super) encoding: Encoding,
+    visibility: Visibility,
+    /// Its number in the decisions, if it is one that something is granted to.
+    viewer: Option<Viewer>,
     /// The slots of those who are at the shard's applied offset.
     pub(super) live: Vec<usize>,
     /// What this turn brings them.
@@ -35,7 +39,8 @@ pub(super) struct Group {
 #[derive(Default)]
 pub(super) struct Groups {
     groups: Slab<Group>,
-    by_filter: HashMap<(Arc<Filter>, Encoding), GroupId>,
+    by_filter: HashMap<(Arc<Filter>, Encoding, Visibility), GroupId>,
+    decisions: Decisions,
     by_topic: HashMap<Topic, Vec<GroupId>>,
     of_all: Vec<GroupId>,
     pub(super) interests: Interests,
@@ -61,9 +66,14 @@ impl Groups {
         self.groups.iter_mut().map(|(_, group)| group)
     }
 
-    /// The group of a filter and an encoding, with one subscriber more.
-    pub(super) fn join(&mut self, filter: &Arc<Filter>, encoding: Encoding) -> GroupId {
-        let key = (filter.clone(), encoding);
+    /// The group of a filter, an encoding and what may be seen, with one subscriber more.
+    pub(super) fn join(
+        &mut self,
+        filter: &Arc<Filter>,
+        encoding: Encoding,
+        visibility: &Visibility,
+    ) -> GroupId {
+        let key = (filter.clone(), encoding, visibility.clone());
         if let Some(&id) = self.by_filter.get(&key) {
             if let Some(group) = self.groups.get_mut(id) {
                 group.subscribers += 1;
@@ -84,9 +94,15 @@ impl Groups {
         let mut patterns: Vec<PatternId> =
             filter.patterns().iter().map(|pattern| self.add_pattern(pattern, id)).collect();
         patterns.sort_unstable();
+        let viewer = match visibility {
+            Visibility::Granted(grant) => Some(self.decisions.join(grant)),
+            Visibility::Public | Visibility::Everything => None,
+        };
         self.groups.insert(Group {
             filter: filter.clone(),
             encoding,
+            visibility: visibility.clone(),
+            viewer,
             live: Vec::new(),
             turn: Vec::new(),
             gathered: None,
@@ -124,7 +140,10 @@ impl Groups {
         for pattern in group.patterns {
             self.remove_pattern(pattern, id);
         }
-        self.by_filter.remove(&(group.filter, group.encoding));
+        if let Some(viewer) = group.viewer {
+            self.decisions.leave(viewer);
+        }
+        self.by_filter.remove(&(group.filter, group.encoding, group.visibility));
         true
     }
 
@@ -161,6 +180,13 @@ impl Groups {
         hits
     }
 
+    /// Whether a group may see an event that its filter lets through.
+    pub(super) fn sees(&mut self, id: GroupId, event: &Event) -> bool {
+        let Some(group) = self.groups.get(id) else { return false };
+        let mut audience = Audience::of(event, &mut self.decisions);
+        audience.has(group)
+    }
+
     /// Whether a group wants an event with these topics.
     pub(super) fn matches(&mut self, id: GroupId, topics: &[Topic]) -> bool {
         let Some(group) = self.groups.get(id) else { return false };
@@ -184,19 +210,51 @@ impl Groups {
     /// Puts an entry into the turn of every group that wants it and has somebody live, and notes those
     /// groups that had nothing yet. Costs what matches, and a pattern's worth for a topic not seen before.
     pub(super) fn put(&mut self, entry: &Arc<Entry>, touched: &mut Vec<GroupId>) {
-        let topics = &entry.record().event.topics;
-        for topic in topics {
+        let event = &entry.record().event;
+        for topic in &event.topics {
             if !self.patterns.is_empty() {
                 for pattern in self.hits(topic).iter() {
                     let Some(groups) = self.patterns.get(*pattern) else { continue };
-                    put_into(&mut self.groups, groups, entry, touched);
+                    let mut audience = Audience::of(event, &mut self.decisions);
+                    put_into(&mut self.groups, groups, entry, &mut audience, touched);
                 }
             }
             if let Some(groups) = self.by_topic.get(topic) {
-                put_into(&mut self.groups, groups, entry, touched);
+                let mut audience = Audience::of(event, &mut self.decisions);
+                put_into(&mut self.groups, groups, entry, &mut audience, touched);
             }
         }
-        put_into(&mut self.groups, &self.of_all, entry, touched);
+        let mut audience = Audience::of(event, &mut self.decisions);
+        put_into(&mut self.groups, &self.of_all, entry, &mut audience, touched);
+    }
+}
+
+/// Who may see one event.
+enum Audience<'a> {
+    /// Whoever wants it.
+    Everybody,
+    /// Who may see private events about its topics.
+    Granted { decisions: &'a mut Decisions, set: TopicSet, topics: &'a [Topic] },
+}
+
+impl<'a> Audience<'a> {
+    /// Of a public event it costs nothing to say, of a private one the hashing of its topics.
+    fn of(event: &'a Event, decisions: &'a mut Decisions) -> Self {
+        if !event.private {
+            return Self::Everybody;
+        }
+        let topics = &event.topics;
+        Self::Granted { set: decisions.topic_set(topics), decisions, topics }
+    }
+
+    fn has(&mut self, group: &Group) -> bool {
+        match (self, &group.visibility, group.viewer) {
+            (Self::Everybody, ..) | (_, Visibility::Everything, _) => true,
+            (Self::Granted { decisions, set, topics }, Visibility::Granted(_), Some(viewer)) => {
+                decisions.may_see(viewer, *set, topics)
+            }
+            (Self::Granted { .. }, ..) => false,
+        }
     }
 }
 
@@ -204,6 +262,7 @@ fn put_into(
     groups: &mut Slab<Group>,
     ids: &[GroupId],
     entry: &Arc<Entry>,
+    audience: &mut Audience<'_>,
     touched: &mut Vec<GroupId>,
 ) {
     for &id in ids {
@@ -212,6 +271,9 @@ fn put_into(
         };
         // "each once however many of its matchers match"
         if group.turn.last().is_some_and(|last| Arc::ptr_eq(last, entry)) {
+            continue;
+        }
+        if !audience.has(group) {
             continue;
         }
         if group.turn.is_empty() {

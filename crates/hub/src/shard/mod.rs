@@ -169,7 +169,7 @@ impl Shard {
         opening: Opening,
         retry_ms: u64,
     ) -> Key {
-        let Subscription { filter, encoding, events_max, .. } = subscription;
+        let Subscription { filter, visibility, encoding, events_max, lifetime, .. } = subscription;
         let Opening { resume, told, cursor, requested, newest_until, began } = opening;
         let open = control::open(*encoding, resume, retry_ms, &self.id_key.seal(told));
         let gap = (resume == crate::Resume::Gap).then_some(requested);
@@ -183,11 +183,12 @@ impl Shard {
         self.generations += 1;
         let slot = self.subscribers.insert(Subscriber {
             generation: self.generations,
-            group: self.groups.join(filter, *encoding),
+            group: self.groups.join(filter, *encoding, visibility),
             waiting: Waiting::Turn,
             at: cursor,
             cut: None,
             events_left: events_max.unwrap_or(u32::MAX),
+            ends: lifetime.map_or(Duration::MAX, |lifetime| now.saturating_add(lifetime)),
             active: now,
             told: now,
             extra: Some(Box::new(Extra { pending, gap, newest_until, began })),

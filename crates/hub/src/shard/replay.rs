@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use headwater_log::{LogError, Page, Position, Read, Removals, Select};
+use headwater_log::{LogError, Page, Position, Read, Record, Removals, Select};
 
 use super::run::Run;
 use super::subscriber::{Close, Key, Sink, Waiting};
@@ -31,10 +31,14 @@ impl Shard {
             }
             return;
         };
-        let whole = {
-            let records = page.records.iter().map(|record| &**record);
-            Run::of_records(records, page.scanned_to, encoding, &self.id_key)
-        };
+        let seen: Vec<&Record> = page
+            .records
+            .iter()
+            .map(|record| &**record)
+            .filter(|record| self.groups.sees(group, &record.event))
+            .collect();
+        let all = seen.iter().copied();
+        let whole = Run::of_records(all, page.scanned_to, encoding, &self.id_key);
         for key in keys {
             let Some(subscriber) = self.find(key) else { continue };
             let until = subscriber.wants_newest();
@@ -60,9 +64,8 @@ impl Shard {
                 Some(until) => {
                     // What came later than the request is not to be thinned out.
                     let through = Position { offset: until, ..page.scanned_to };
-                    let count =
-                        page.records.partition_point(|record| record.position.offset <= until);
-                    let records = page.records.iter().take(count).map(|record| &**record);
+                    let count = seen.partition_point(|record| record.position.offset <= until);
+                    let records = seen.iter().copied().take(count);
                     let part = Run::of_records(records, through, encoding, &self.id_key);
                     self.send_page(key, &part, now, sink);
                 }
@@ -155,7 +158,9 @@ impl Shard {
         let found = snapshot.gather(
             (at.offset, self.applied.offset),
             filter.exact(),
-            |topics| self.groups.matches(id, topics),
+            |event, matches| {
+                (matches || self.groups.matches(id, &event.topics)) && self.groups.sees(id, event)
+            },
             self.settings.run_bytes_max,
         );
         let through = found.through.unwrap_or(self.applied);

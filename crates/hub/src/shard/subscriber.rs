@@ -35,6 +35,8 @@ pub(super) struct Subscriber {
     /// The frame after `at` of which a part has been sent.
     pub(super) cut: Option<Cut>,
     pub(super) events_left: u32,
+    /// When what allows it is over.
+    pub(super) ends: Duration,
     /// When bytes were last taken.
     pub(super) active: Duration,
     /// When a position was last told.
@@ -152,18 +154,21 @@ pub enum Close {
     EventGone,
     /// The log could not be read.
     LogUnreadable,
+    /// What allowed it is over.
+    Expired,
     /// The hub stops.
     Stopping,
 }
 
 impl Close {
     /// All reasons.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::Complete,
         Self::Gone,
         Self::Stalled,
         Self::EventGone,
         Self::LogUnreadable,
+        Self::Expired,
         Self::Stopping,
     ];
 }

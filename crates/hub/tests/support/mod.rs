@@ -10,7 +10,7 @@ use futures_util::FutureExt;
 use headwater_event_stream::{Decoder, Item};
 use headwater_hub::{
     Accepted, Block, Close, Encoding, Key, ReadRequest, Settings, Shard, Since, Sink, Start,
-    Subscription, Window, open,
+    Subscription, Visibility, Window, open,
 };
 use headwater_log::contract::draft;
 use headwater_log::{
@@ -120,11 +120,22 @@ impl World {
         encoding: Encoding,
         events_max: Option<u32>,
     ) -> Connection {
-        let subscription = Subscription { filter: filter.clone(), start, encoding, events_max };
+        let subscription = Subscription {
+            filter: filter.clone(),
+            start,
+            visibility: Visibility::Public,
+            encoding,
+            events_max,
+            lifetime: None,
+        };
+        self.connect_with(shard, &subscription)
+    }
+
+    pub(crate) fn connect_with(&mut self, shard: usize, subscription: &Subscription) -> Connection {
         let held = self.window.snapshot().base();
         let opening =
-            open(&self.log, &subscription, held, Millis(1_000)).now_or_never().unwrap().unwrap();
-        let key = self.shards[shard].subscribe(self.now, &subscription, opening, 1000);
+            open(&self.log, subscription, held, Millis(1_000)).now_or_never().unwrap().unwrap();
+        let key = self.shards[shard].subscribe(self.now, subscription, opening, 1000);
         self.sockets.0[shard].insert(key, Socket { room: usize::MAX / 2, ..Socket::default() });
         (shard, key)
     }

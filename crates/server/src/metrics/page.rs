@@ -200,6 +200,7 @@ fn name(reason: Close) -> &'static str {
         Close::Stalled => "stalled",
         Close::EventGone => "event_gone",
         Close::LogUnreadable => "log_unreadable",
+        Close::Expired => "expired",
         Close::Stopping => "stopping",
     }
 }
