@@ -66,6 +66,11 @@ impl Problem {
         Self { limit: Some(Exceeded(setting)), ..self }
     }
 
+    /// The setting whose limit was exceeded, if it was that.
+    pub(crate) fn exceeded(&self) -> Option<Exceeded> {
+        self.limit
+    }
+
     fn with(self, name: HeaderName, value: HeaderValue) -> Self {
         Self { header: Some((name, value)), ..self }
     }

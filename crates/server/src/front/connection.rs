@@ -74,6 +74,9 @@ pub(crate) async fn serve(
         timer.poll(wire.expiry(patience), cx).map(End::Expired)
     })
     .await;
+    if let Some(setting) = wire.exceeded() {
+        front.hub.metrics().refuse(setting);
+    }
     match end {
         End::Taken(handover) => {
             // All of the library's, with its share of the socket.

@@ -56,6 +56,8 @@ struct Traffic {
     waker: Option<Waker>,
     /// A request was answered before it was read.
     unread: bool,
+    /// The setting whose limit a request's head exceeded.
+    exceeded: Option<&'static str>,
     /// The connection is to become this.
     handover: Option<Handover>,
 }
@@ -92,6 +94,7 @@ impl Wire {
             listening: false,
             waker: None,
             unread: false,
+            exceeded: None,
             handover: None,
         };
         Arc::new(Self { stream, traffic: Mutex::new(traffic) })
@@ -142,6 +145,11 @@ impl Wire {
     /// A request was answered although its body may go on.
     pub(crate) fn leave_unread(&self) {
         self.traffic().unread = true;
+    }
+
+    /// The setting whose limit a request's head exceeded, if one did.
+    pub(crate) fn exceeded(&self) -> Option<&'static str> {
+        self.traffic().exceeded
     }
 
     /// When the connection expires if nothing happens, and why.
@@ -352,6 +360,9 @@ impl Socket {
         };
         if at == 0 {
             self.last_words = problem.to_last_answer().into();
+            if status == b"431" {
+                self.wire.traffic().exceeded = Some("header_bytes_max");
+            }
             // The rest of what was not understood may still be on its way.
             self.wire.leave_unread();
         }

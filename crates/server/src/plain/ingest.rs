@@ -19,7 +19,7 @@ use super::query::Query;
 use super::utf8::Utf8Check;
 use crate::body::Body;
 use crate::front::Front;
-use crate::problem::Problem;
+use crate::problem::{Exceeded, Problem};
 
 /// A stream that is being published.
 struct Ingest {
@@ -63,8 +63,12 @@ impl From<IngestError> for Problem {
                 Self::new(StatusCode::NOT_IMPLEMENTED, detail)
             }
             IngestError::Event { .. } | IngestError::Unfinished => Self::bad_request(detail),
-            IngestError::Decode { .. } => Self::new(StatusCode::PAYLOAD_TOO_LARGE, detail),
-            IngestError::Silent { .. } => Self::new(StatusCode::REQUEST_TIMEOUT, detail),
+            IngestError::Decode { .. } => {
+                Self::new(StatusCode::PAYLOAD_TOO_LARGE, detail).over("body_bytes_max")
+            }
+            IngestError::Silent { .. } => {
+                Self::new(StatusCode::REQUEST_TIMEOUT, detail).over("ingest_idle_timeout_ms")
+            }
             IngestError::Stopping => Self::unavailable(detail),
         }
     }
@@ -122,6 +126,10 @@ impl Ingest {
                 Err(problem) => Err(problem),
             };
             if let Err(problem) = done {
+                // The answer's head has long been sent, which else is what refusals are counted by.
+                if let Some(Exceeded(setting)) = problem.exceeded() {
+                    self.front.hub.metrics().refuse(setting);
+                }
                 answers.push_str(&problem.to_line());
                 self.ended = true;
             }

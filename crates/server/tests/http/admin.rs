@@ -192,11 +192,16 @@ async fn limits_show_that_they_are_reached() {
     assert_eq!(server.post("/events/a", "", [b'x'; 2_500]).await.status, 413);
     let long = format!("/events/{}", "x".repeat(9_000));
     assert_eq!(server.get(&long, "").await.status, 414);
-    let metrics = Metrics::of(admin).await;
+    let huge = format!("x: {}\r\n", "x".repeat(20_000));
+    assert_eq!(server.get("/events/a", &huge).await.status, 431);
+    let streamed = format!("data: {}\n\n", "x".repeat(2_500));
+    server.post("/events/a", "content-type: text/event-stream\r\n", streamed).await;
+    let head = "refused_total{limit=\"header_bytes_max\"}";
+    let metrics = Metrics::until(admin, |metrics| metrics.count(head) == 1.0).await;
     for (limit, count) in [
         ("subscribers_max", 2.0),
         ("patterns_max", 1.0),
-        ("bodies_bytes_max", 1.0),
+        ("bodies_bytes_max", 2.0),
         ("body_bytes_max", 1.0),
         ("uri_bytes_max", 1.0),
         ("connections_max", 0.0),
