@@ -26,7 +26,7 @@ export function start(page) {
   const article = make(
     `article.${page.path.slice(1)}`,
     {},
-    make("div.intro", {}, word("h1", ...page.title), word("p.lede", ...page.lede)),
+    make("div.intro", {}, word("h1", ...page.title), word("p.lede", ...page.lede), word("a.jump", "To the wire, and the buttons that cut it", "查看线路与按钮", { href: "#wire" })),
     ...page.content,
   );
   main.append(article, wire.element);

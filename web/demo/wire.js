@@ -147,6 +147,9 @@ class FaultyEventSource {
 }
 
 async function faultyFetch(url, init = {}) {
+  if (!new URL(url, location).pathname.startsWith("/events")) {
+    return real.fetch.call(window, url, init);
+  }
   const control = new AbortController();
   const wire = { cut: () => control.abort() };
   open.add(wire);

@@ -31,7 +31,8 @@ export function panel(changed) {
   const lines = make("ol.lines", { tabindex: "0" });
   const note = make("p.note", { role: "status" });
   const taken = new Set();
-  let last = 0;
+  /** The number of the newest event of each topic. */
+  const last = new Map();
   let brokenAt = 0;
 
   say(lines, "Raw events, newest first", "原始事件，最新在前", "aria-label");
@@ -42,7 +43,7 @@ export function panel(changed) {
     sleep(isOn);
     lamp.dataset.asleep = isOn;
     if (isOn) {
-      say(note, "Asleep: nothing is read. Wake it, and all that it missed comes at once.",
+      say(note, "Asleep: nothing is read. Wake it, and what it missed comes at once.",
         "休眠中：不读取任何内容。唤醒后，错过的会立即补上。");
     } else {
       say(note, "Awake, and reading on where it was.", "已唤醒，从原处继续。");
@@ -82,8 +83,8 @@ export function panel(changed) {
     }
   }
 
-  function count(name) {
-    counts[name]++;
+  function count(name, more) {
+    counts[name] += more;
     figures[name].textContent = number(counts[name]);
   }
 
@@ -97,7 +98,7 @@ export function panel(changed) {
   const row = (en, zh, value) => make("div", {}, word("dt", en, zh), value);
   const element = make(
     "aside.wire",
-    {},
+    { id: "wire" },
     make("div.head", {}, word("h2", "On the wire", "线路"), lamp),
     make(
       "dl",
@@ -117,19 +118,15 @@ export function panel(changed) {
   return {
     element,
     taken: () => [...taken].sort(),
-    /** The events of a source are numbered without a hole. */
+    /** The events of each topic are numbered without a hole. */
     event(event, transport) {
       const { n } = event.data;
+      const before = last.get(event.topics[0]) ?? n - 1;
       runsOver(transport);
-      count("received");
-      if (n <= last) {
-        count("twice");
-      } else {
-        for (let missing = last + 1; last && missing < n; missing++) {
-          count("missing");
-        }
-        last = n;
-      }
+      count("received", 1);
+      count("missing", Math.max(0, n - before - 1));
+      count("twice", n <= before ? 1 : 0);
+      last.set(event.topics[0], Math.max(n, before));
       add(
         make(
           "li",
@@ -141,7 +138,7 @@ export function panel(changed) {
       );
     },
     gap() {
-      last = 0;
+      last.clear();
       add(word("li.gap", "Some events are gone.", "有些事件已不可得。"));
     },
     status(status, transport) {

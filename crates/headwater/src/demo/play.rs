@@ -1,8 +1,9 @@
 //! Plays a script to those who listen. Scripts read no clock and know no hub.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
-use headwater_log::{Appended, Draft, Event, EventType, PublisherId, Topic};
+use headwater_log::{Appended, Draft, Event, EventType, Topic};
 use serde_json::Value;
 use tokio::time::sleep;
 
@@ -16,13 +17,11 @@ const LINGER: Duration = Duration::from_secs(30);
 pub(super) struct Said {
     pub(super) topic: String,
     pub(super) data: Value,
-    /// What makes it the same event when it is said again.
-    pub(super) id: Option<String>,
 }
 
 impl Said {
     pub(super) fn new(topic: impl Into<String>, data: Value) -> Self {
-        Self { topic: topic.into(), data, id: None }
+        Self { topic: topic.into(), data }
     }
 }
 
@@ -43,11 +42,14 @@ pub(super) struct Pace {
     pub(super) every: Duration,
 }
 
-/// Plays without end. Every event's data gets `n`, which counts the script's events without a hole, so that a
+/// How many events each topic has. Scripts have a limit of topics.
+type Told = BTreeMap<String, u64>;
+
+/// Plays without end. Every event's data gets `n`, which counts the events of its topic without a hole, so that a
 /// page can tell whether it has them all.
 pub(super) async fn play(mut script: impl Script, pace: Pace, hub: impl Publish) {
     let mut listeners = hub.listeners(pace.listened);
-    let mut told = 0;
+    let mut told = Told::new();
     for _ in 0..pace.before {
         tell(script.next(), &mut told, &hub).await;
     }
@@ -61,21 +63,22 @@ pub(super) async fn play(mut script: impl Script, pace: Pace, hub: impl Publish)
     }
 }
 
-async fn tell(said: Vec<Said>, told: &mut u64, hub: &impl Publish) {
+async fn tell(said: Vec<Said>, told: &mut Told, hub: &impl Publish) {
     let time = hub.now();
     let mut drafts = Vec::with_capacity(said.len());
-    for Said { topic, mut data, id } in said {
-        if let Some(object) = data.as_object_mut() {
-            object.insert("n".into(), (*told + 1).into());
-        }
-        let topic = match Topic::parse(&topic) {
+    for Said { topic: name, mut data } in said {
+        let topic = match Topic::parse(&name) {
             Ok(topic) => topic,
             Err(error) => {
-                tracing::warn!(topic, "an event of the demo was not published: {error}");
+                tracing::warn!(name, "an event of the demo was not published: {error}");
                 continue;
             }
         };
-        *told += 1;
+        let count = told.entry(name).or_default();
+        *count += 1;
+        if let Some(object) = data.as_object_mut() {
+            object.insert("n".into(), (*count).into());
+        }
         let event = Event {
             time,
             topics: [topic].into(),
@@ -83,7 +86,7 @@ async fn tell(said: Vec<Said>, told: &mut u64, hub: &impl Publish) {
             data: data.to_string().into(),
             retry: None,
             private: false,
-            publisher_id: id.and_then(|id| PublisherId::parse(&id).ok()),
+            publisher_id: None,
         };
         drafts.push(Draft { event, idempotency: None });
     }
