@@ -111,7 +111,14 @@ impl Front {
         if limits.header_bytes_max < Limits::HEADER_BYTES_MIN {
             return Err(ServeError::HeaderBytes { bytes: limits.header_bytes_max });
         }
-        hub.metrics().limit("connections_max", limits.connections_max);
+        for (setting, max) in [
+            ("connections_max", limits.connections_max),
+            ("connections_per_address_max", limits.connections_per_address_max),
+            ("accepts_per_second_max", limits.accepts_per_second_max as usize),
+            ("bodies_bytes_max", limits.bodies_bytes_max),
+        ] {
+            hub.metrics().limit(setting, max);
+        }
         Ok(Self {
             base: config.root(address),
             guard: Guard::new(&config, address),

@@ -22,7 +22,6 @@ pub(crate) use self::page::Page;
 type Label = [(&'static str, &'static str); 1];
 
 /// What all of a hub's servers and publishers count together.
-#[derive(Default)]
 pub(crate) struct Metrics {
     connections: Gauge,
     accepted: Counter,
@@ -33,6 +32,16 @@ pub(crate) struct Metrics {
     pub(crate) append: Latency,
 }
 
+/// The limits whose refusals will pass: they are counted from 0 on, so that the first one is seen to be an
+/// increase. Others appear when they are first exceeded.
+const PASSING: [&str; 5] = [
+    "connections_max",
+    "connections_per_address_max",
+    "accepts_per_second_max",
+    "subscribers_max",
+    "bodies_bytes_max",
+];
+
 /// What becomes of an event that is published.
 const OUTCOMES: [&str; 4] = ["committed", "duplicate", "rejected", "unknown"];
 
@@ -42,6 +51,23 @@ pub(crate) struct Open(Gauge);
 impl Drop for Open {
     fn drop(&mut self) {
         self.0.dec();
+    }
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        let refused = Family::<Label, Counter>::default();
+        for limit in PASSING {
+            drop(refused.get_or_create(&[("limit", limit)]));
+        }
+        Self {
+            connections: Gauge::default(),
+            accepted: Counter::default(),
+            refused,
+            limits: Family::default(),
+            published: Default::default(),
+            append: Latency::default(),
+        }
     }
 }
 

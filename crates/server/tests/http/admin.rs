@@ -95,6 +95,7 @@ async fn counts_move_as_things_happen() {
         "deliveries_total{shard=\"0\"}",
         "sent_bytes_total{shard=\"0\"}",
         "gaps_total",
+        "refused_total{limit=\"accepts_per_second_max\"}",
         "closes_total{reason=\"gone\"}",
         "window_bytes",
         "log_events",
