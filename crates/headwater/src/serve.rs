@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use anyhow::{Context, anyhow};
 use headwater_log::{Append, DiskLog, Draft, Epoch, IdKey, Log, MemoryLog, Millis, Outside, Topic};
+use headwater_server::token::{HttpFetch, IssuerConfig, TokenLimits, Tokens};
 use headwater_server::{AdminKey, Hub};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::net::TcpListener;
@@ -93,9 +94,12 @@ fn hints(base: &str, keyed: bool) -> String {
 pub(crate) struct Plan {
     pub(crate) settings: Settings,
     /// Starts sources that no setting names.
-    pub(crate) own: Box<dyn FnOnce(&mut Sources, &Hub) + Send>,
+    pub(crate) own: OwnSources,
     pub(crate) hints: Box<Hints>,
 }
+
+/// Starts sources that no setting names.
+pub(crate) type OwnSources = Box<dyn FnOnce(&mut Sources, &Hub) + Send>;
 
 /// What a terminal is told below the address: of the hub's URL, and whether it wants a key.
 pub(crate) type Hints = dyn Fn(&str, bool) -> String + Send;
@@ -104,7 +108,7 @@ pub(crate) type Hints = dyn Fn(&str, bool) -> String + Send;
 /// ended, within five seconds; a second signal ends everything at once.
 pub(crate) async fn serve(plan: Plan) -> Result<(), Failure> {
     let (admin_listen, admin_asked_for) = plan.settings.admin_listen();
-    let Settings { general, hub: hub_config, http, .. } = plan.settings;
+    let Settings { general, hub: hub_config, mut http, issuers, .. } = plan.settings;
     logging::start(&general.log_level);
     let mut signals = Signals::new().context("cannot listen to signals")?;
     raise_files_limit(http.limits.connections_max);
@@ -112,17 +116,20 @@ pub(crate) async fn serve(plan: Plan) -> Result<(), Failure> {
     let admin_listener = bind_admin(admin_listen, admin_asked_for).await?;
     let address = listener.local_addr().context("cannot tell the address")?;
 
-    let log = open_log(&general, &http.root(address))?;
+    let root = http.root(address);
+    let log = open_log(&general, &root)?;
+    http.tokens = tokens(issuers, root)?;
     let hub = Hub::start(log, &hub_config).context("cannot start the hub's threads")?;
     let mut sources = Sources::new();
     for source in general.source {
         sources.start(source, hub.clone());
     }
     (plan.own)(&mut sources, &hub);
-    if !general.listen.is_loopback() && http.publish_key.is_none() {
+    let publishers_known = http.publish_key.is_some() || http.tokens.is_some();
+    if !general.listen.is_loopback() && !publishers_known {
         tracing::warn!("anybody who reaches {address} may publish, because of --insecure");
     }
-    announce(address, http.publish_key.is_some(), &plan.hints);
+    announce(address, publishers_known, &plan.hints);
 
     let stopping = CancellationToken::new();
     // It ends with the rest: while the hub stops, it tells so.
@@ -238,6 +245,19 @@ fn raise_files_limit(connections_max: usize) {
              {connections_max}: raise it with `ulimit -n`, or LimitNOFILE= of systemd"
         );
     }
+}
+
+/// Who issues tokens, if anybody does. Keys at a URL are fetched, and kept fresh, in the background.
+fn tokens(issuers: Vec<IssuerConfig>, root: Url) -> Result<Option<Tokens>, Failure> {
+    if issuers.is_empty() {
+        return Ok(None);
+    }
+    let fetch = Arc::new(HttpFetch::new().context("cannot prepare for https")?);
+    let tokens = Tokens::new(issuers, root, TokenLimits::default(), fetch)
+        .map_err(|(_, error)| Failure::usage(error))?;
+    let fresh = tokens.clone();
+    tokio::spawn(async move { fresh.keep_fresh().await });
+    Ok(Some(tokens))
 }
 
 /// Opens the log; says what was found on disk.

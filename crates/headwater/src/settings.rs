@@ -246,10 +246,11 @@ impl Settings {
             problems.push(self.problem("disk.segment_bytes", what));
         }
         let listen = self.general.listen;
-        if !listen.is_loopback() && self.http.publish_key.is_none() && !self.general.insecure {
+        let publishers_known = self.http.publish_key.is_some() || !self.issuers.is_empty();
+        if !listen.is_loopback() && !publishers_known && !self.general.insecure {
             let what = format!(
                 "at {listen} anybody who reaches this machine could publish: set publish_key (or \
-                 HEADWATER_PUBLISH_KEY, or publish_key_file), listen at 127.0.0.1:{} behind a proxy, \
+                 HEADWATER_PUBLISH_KEY, or publish_key_file) or an [[issuer]] of tokens, listen at 127.0.0.1:{} behind a proxy, \
                  or say --insecure if anybody may",
                 listen.address().port()
             );

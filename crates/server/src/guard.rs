@@ -92,8 +92,8 @@ impl Guard {
         Err(GuardError::ForeignHost { host: authority.to_string() })
     }
 
-    /// Whether the request, whose host was checked, may publish.
-    pub(crate) fn check_publisher(&self, request: &Parts) -> Result<(), GuardError> {
+    /// Whether the page from which the request, whose host was checked, comes may publish.
+    pub(crate) fn check_origin(&self, request: &Parts) -> Result<(), GuardError> {
         for origin in request.headers.get_all(ORIGIN) {
             let origin = origin.as_bytes();
             let known = self.own_origins.iter().chain(&self.publish_origins);
@@ -102,9 +102,19 @@ impl Guard {
                 return Err(GuardError::ForeignOrigin { origin });
             }
         }
+        Ok(())
+    }
+
+    /// Whether the request has the publish key, if there is one.
+    pub(crate) fn check_key(&self, request: &Parts) -> Result<(), GuardError> {
         let Some(publish_key) = &self.publish_key else { return Ok(()) };
         let key = bearer(request).ok_or(GuardError::NoKey)?;
         if publish_key.is(key) { Ok(()) } else { Err(GuardError::WrongKey) }
+    }
+
+    /// Whether there is a publish key and the request has it.
+    pub(crate) fn has_key(&self, request: &Parts) -> bool {
+        self.publish_key.as_ref().zip(bearer(request)).is_some_and(|(own, key)| own.is(key))
     }
 
     /// Whether the page came from the very address to which it publishes, on a loopback listener: through
@@ -162,6 +172,11 @@ fn url_host(address: IpAddr) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn check_publisher(guard: &Guard, request: &Parts) -> Result<(), GuardError> {
+        guard.check_origin(request)?;
+        guard.check_key(request)
+    }
 
     const KEY: &str = "0123456789abcdef";
 
@@ -226,7 +241,7 @@ mod tests {
             config.publish_origins = vec!["https://app.example".parse().unwrap()];
         });
         let check = |origin| {
-            guard.check_publisher(&request(&[("host", "localhost:9000"), ("origin", origin)]))
+            check_publisher(&guard, &request(&[("host", "localhost:9000"), ("origin", origin)]))
         };
         for origin in [
             "http://127.0.0.1:8080",
@@ -250,26 +265,26 @@ mod tests {
             let error = GuardError::ForeignOrigin { origin: origin.into() };
             assert_eq!(check(origin), Err(error), "{origin}");
         }
-        assert_eq!(guard.check_publisher(&request(&[("host", "localhost")])), Ok(()));
+        assert_eq!(check_publisher(&guard, &request(&[("host", "localhost")])), Ok(()));
     }
 
     #[test]
     fn off_loopback_the_host_header_proves_nothing() {
         let guard = guard("0.0.0.0:80", |_| {});
         let rebound = request(&[("host", "evil.example"), ("origin", "http://evil.example")]);
-        assert!(matches!(guard.check_publisher(&rebound), Err(GuardError::ForeignOrigin { .. })));
+        assert!(matches!(check_publisher(&guard, &rebound), Err(GuardError::ForeignOrigin { .. })));
     }
 
     #[test]
     fn publishers_show_the_key() {
         let guard = guard("0.0.0.0:80", |config| config.publish_key = KEY.parse().ok());
-        let check = |value: &str| guard.check_publisher(&request(&[("authorization", value)]));
+        let check = |value: &str| check_publisher(&guard, &request(&[("authorization", value)]));
         assert_eq!(check(&format!("Bearer {KEY}")), Ok(()));
         assert_eq!(check(&format!("bearer  {KEY}")), Ok(()));
         assert_eq!(check("Bearer wrong"), Err(GuardError::WrongKey));
         assert_eq!(check("Bearer "), Err(GuardError::WrongKey));
         assert_eq!(check("Basic abc"), Err(GuardError::NoKey));
         assert_eq!(check(KEY), Err(GuardError::NoKey));
-        assert_eq!(guard.check_publisher(&request(&[])), Err(GuardError::NoKey));
+        assert_eq!(check_publisher(&guard, &request(&[])), Err(GuardError::NoKey));
     }
 }

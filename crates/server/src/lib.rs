@@ -6,6 +6,7 @@
 )]
 
 mod admin;
+mod authority;
 mod body;
 mod client_script;
 mod config;

@@ -2,7 +2,7 @@
 
 mod accept;
 mod batch;
-mod draft;
+pub(crate) mod draft;
 mod idempotency;
 mod ingest;
 pub(crate) mod intake;
@@ -16,7 +16,7 @@ mod utf8;
 
 use std::sync::Arc;
 
-use headwater_hub::{Encoding, Subscription, Visibility};
+use headwater_hub::{Encoding, Subscription};
 use headwater_log::Topic;
 use http::header::{CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE};
 use http::request::Parts;
@@ -99,14 +99,16 @@ async fn post(
     if let (Address::Many, FORM, Some(form)) = (address, &*media_type, form) {
         return subscribe_by_form(front, request, body, form).await;
     }
-    front.guard.check_publisher(request)?;
+    let publisher = front.publisher(request).await?;
     match (address.topic()?, &*media_type) {
-        (Some(topic), EVENT_STREAM) => ingest::publish(front.clone(), request, topic, body),
+        (Some(topic), EVENT_STREAM) => {
+            ingest::publish(front.clone(), request, publisher, topic, body)
+        }
         (Some(_), NDJSON) => Err(unsupported(
             "a batch names its topics line by line: send it to /events, without a topic in the path",
         )),
-        (Some(topic), _) => publish::publish(front, request, topic, body).await,
-        (None, NDJSON) => batch::publish(front, request, body).await,
+        (Some(topic), _) => publish::publish(front, request, &publisher, topic, body).await,
+        (None, NDJSON) => batch::publish(front, request, &publisher, body).await,
         (None, _) => Err(unsupported(
             "to publish one event, send its data to /events/TOPIC; to publish many, send JSON lines \
              with `Content-Type: application/x-ndjson`; to subscribe by a form, send \
@@ -143,11 +145,12 @@ async fn subscribe(
     let (hub, limits) = (&front.hub, &front.config.limits);
     let query = Query::new(query);
     let wanted = Subscribe::parse(address.topic()?, query, &request.headers, limits, &front.base)?;
+    let access = front.subscriber(request).await?;
+    let visibility = access.visibility(&wanted.filter);
     let subscription = Subscription {
         filter: wanted.filter,
-        // Nobody can show a token yet.
-        visibility: Visibility::Public,
-        lifetime: None,
+        visibility,
+        lifetime: front.lifetime(&access),
         start: wanted.start,
         encoding: match form {
             Form::EventStream if wanted.envelope => Encoding::SseEnvelope,

@@ -52,6 +52,11 @@ impl Problem {
         Self::new(StatusCode::UNAUTHORIZED, detail).with(WWW_AUTHENTICATE, challenge)
     }
 
+    /// The same with what a client has to present.
+    pub(crate) fn challenging(self, challenge: HeaderValue) -> Self {
+        self.with(WWW_AUTHENTICATE, challenge)
+    }
+
     /// A refusal that will pass: 429 or 503, with `Retry-After`.
     pub(crate) fn passing(status: StatusCode, detail: impl Into<String>) -> Self {
         Self::new(status, detail).with(RETRY_AFTER, RETRY_AFTER_S.into())

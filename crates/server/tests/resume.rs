@@ -4,7 +4,11 @@
 //!
 //! A failure prints its seed; `HEADWATER_SEED=n` runs it alone, `HEADWATER_SEEDS=n` tries so many.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a failure here is a failed test")]
-#![allow(clippy::disallowed_methods, reason = "a test over real files")]
+#![allow(
+    clippy::disallowed_methods,
+    clippy::disallowed_types,
+    reason = "a test over real files and threads"
+)]
 
 use std::collections::HashMap;
 use std::fs;

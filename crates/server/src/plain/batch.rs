@@ -10,6 +10,7 @@ use super::draft::{DraftError, Fields, RawFields};
 use super::idempotency::RequestKey;
 use super::intake::{self, Bounds};
 use super::publish::{answer, answer_line, id_of, publish_one};
+use crate::authority::Publisher;
 use crate::body::Body;
 use crate::front::Front;
 use crate::limits::Limits;
@@ -73,9 +74,7 @@ impl From<BatchError> for Problem {
             | BatchError::Event { error: LineError::TooLarge { .. }, .. } => {
                 StatusCode::PAYLOAD_TOO_LARGE
             }
-            BatchError::Event { error: LineError::Draft(DraftError::Private), .. } => {
-                StatusCode::NOT_IMPLEMENTED
-            }
+            BatchError::Event { error: LineError::Draft(error), .. } => error.status(),
             _ => StatusCode::BAD_REQUEST,
         };
         let problem = Self::new(status, error.to_string());
@@ -96,6 +95,7 @@ impl From<BatchError> for Problem {
 pub(crate) async fn publish(
     front: &Front,
     request: &Parts,
+    publisher: &Publisher,
     body: Incoming,
 ) -> Result<Response<Body>, Problem> {
     let key = RequestKey::from_headers(&request.headers)?;
@@ -107,7 +107,7 @@ pub(crate) async fn publish(
     };
     let intake = intake::read(body, bounds, &front.bodies).await?;
     let text = intake.text()?;
-    let mut drafts = parse(text, limits, front.hub.now())?;
+    let mut drafts = parse(text, limits, publisher, front.hub.now())?;
     let mut lines = String::new();
     if let Some(key) = key {
         for (draft, number) in drafts.iter_mut().zip(0..) {
@@ -130,7 +130,12 @@ pub(crate) async fn publish(
 }
 
 /// The events of a batch, at least one. Blank lines are skipped.
-fn parse(text: &str, limits: &Limits, now: Millis) -> Result<Vec<Draft>, BatchError> {
+fn parse(
+    text: &str,
+    limits: &Limits,
+    publisher: &Publisher,
+    now: Millis,
+) -> Result<Vec<Draft>, BatchError> {
     let mut drafts = Vec::new();
     for (text, line) in text.lines().zip(1..).filter(|(text, _)| !text.trim().is_empty()) {
         if drafts.len() == limits.batch_lines_max {
@@ -138,8 +143,13 @@ fn parse(text: &str, limits: &Limits, now: Millis) -> Result<Vec<Draft>, BatchEr
         }
         let parsed: Line = serde_json::from_str(text)
             .map_err(|error| BatchError::Json { line, reason: error.to_string() })?;
-        let draft =
-            draft(parsed, limits, now).map_err(|error| BatchError::Event { line, error })?;
+        let allowed = |draft: Draft| {
+            publisher.check(&draft.event.topics, draft.event.private)?;
+            Ok(draft)
+        };
+        let draft = draft(parsed, limits, now)
+            .and_then(allowed)
+            .map_err(|error| BatchError::Event { line, error })?;
         drafts.push(draft);
     }
     if drafts.is_empty() { Err(BatchError::Empty) } else { Ok(drafts) }
@@ -187,7 +197,8 @@ mod tests {
     }
 
     fn problem(text: &str) -> (u16, String) {
-        let problem = Problem::from(parse(text, &limits(), Millis(0)).unwrap_err());
+        let problem =
+            Problem::from(parse(text, &limits(), &Publisher::anybody(), Millis(0)).unwrap_err());
         let line = problem.to_line();
         (problem.into_response().status().as_u16(), line)
     }
@@ -202,7 +213,7 @@ mod tests {
             r#"{"topic":"c","data":"x","type":"t","id":"i","retry":5,"private":false,"time":"…"}"#,
         ];
         let text = text.join("\r\n");
-        let drafts = parse(&text, &limits(), Millis(7)).unwrap();
+        let drafts = parse(&text, &limits(), &Publisher::anybody(), Millis(7)).unwrap();
         assert_eq!(drafts.len(), 3);
         let topics: Vec<_> = drafts[1].event.topics.iter().map(Topic::as_str).collect();
         assert_eq!(topics, ["a", "b"]);

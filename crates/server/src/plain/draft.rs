@@ -9,6 +9,7 @@ use http::StatusCode;
 use super::query::{Query, QueryError};
 use super::start::number;
 use crate::problem::Problem;
+use crate::token::Refusal;
 
 /// An event's fields beside its topics and data, parsed.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -16,6 +17,7 @@ pub(crate) struct Fields {
     event_type: EventType,
     retry: Option<u64>,
     publisher_id: Option<PublisherId>,
+    pub(crate) private: bool,
 }
 
 /// The same as they came.
@@ -43,15 +45,18 @@ pub(crate) enum DraftError {
     #[error("`private={text}` is neither `true` nor `false`")]
     PrivateValue { text: String },
     #[error(
-        "private events cannot be published yet, because nobody could be authorized to receive them: publish without `private`"
+        "private events need subscribers with tokens, and this hub knows no issuer of any: publish without `private`, or have the operator set up an [[issuer]]"
     )]
     Private,
+    #[error("the token does not grant publishing to every topic of the event")]
+    NotGranted,
 }
 
 impl DraftError {
-    fn status(&self) -> StatusCode {
+    pub(crate) fn status(&self) -> StatusCode {
         match self {
             Self::Private => StatusCode::NOT_IMPLEMENTED,
+            Self::NotGranted => StatusCode::FORBIDDEN,
             _ => StatusCode::BAD_REQUEST,
         }
     }
@@ -59,19 +64,20 @@ impl DraftError {
 
 impl From<DraftError> for Problem {
     fn from(error: DraftError) -> Self {
-        Self::new(error.status(), error.to_string())
+        match error {
+            DraftError::NotGranted => Refusal::insufficient_scope(error.to_string()).into(),
+            _ => Self::new(error.status(), error.to_string()),
+        }
     }
 }
 
 impl Fields {
     pub(crate) fn parse(raw: &RawFields<'_>) -> Result<Self, DraftError> {
-        if raw.private {
-            return Err(DraftError::Private);
-        }
         Ok(Self {
             event_type: EventType::parse(raw.event_type.unwrap_or_default())?,
             retry: raw.retry,
             publisher_id: raw.id.map(PublisherId::parse).transpose()?,
+            private: raw.private,
         })
     }
 
@@ -106,8 +112,8 @@ impl Fields {
         data: Box<str>,
         idempotency: Option<IdempotencyKey>,
     ) -> Draft {
-        let Self { event_type, retry, publisher_id } = self;
-        let event = Event { time, topics, event_type, data, retry, private: false, publisher_id };
+        let Self { event_type, retry, publisher_id, private } = self;
+        let event = Event { time, topics, event_type, data, retry, private, publisher_id };
         Draft { event, idempotency }
     }
 }
@@ -150,7 +156,7 @@ mod tests {
             assert_eq!(status(query), StatusCode::BAD_REQUEST, "{query}");
         }
         for query in ["private", "private=true", "private=1"] {
-            assert_eq!(status(query), StatusCode::NOT_IMPLEMENTED, "{query}");
+            assert!(fields(query).unwrap().private, "{query}");
         }
     }
 }

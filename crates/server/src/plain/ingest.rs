@@ -17,6 +17,7 @@ use super::intake::{Share, next_piece};
 use super::publish::{answer_line, id_of};
 use super::query::Query;
 use super::utf8::Utf8Check;
+use crate::authority::Publisher;
 use crate::body::Body;
 use crate::front::Front;
 use crate::problem::{Exceeded, Problem};
@@ -59,10 +60,8 @@ impl From<IngestError> for Problem {
     fn from(error: IngestError) -> Self {
         let detail = error.to_string();
         match error {
-            IngestError::Event { error: DraftError::Private, .. } => {
-                Self::new(StatusCode::NOT_IMPLEMENTED, detail)
-            }
-            IngestError::Event { .. } | IngestError::Unfinished => Self::bad_request(detail),
+            IngestError::Event { error, .. } => Self::new(error.status(), detail),
+            IngestError::Unfinished => Self::bad_request(detail),
             IngestError::Decode { .. } => {
                 Self::new(StatusCode::PAYLOAD_TOO_LARGE, detail).over("body_bytes_max")
             }
@@ -81,6 +80,7 @@ const FIELD_NAME_BYTES: usize = 16;
 pub(crate) fn publish(
     front: Arc<Front>,
     request: &Parts,
+    publisher: Publisher,
     topic: Topic,
     body: Incoming,
 ) -> Result<Response<Body>, Problem> {
@@ -93,6 +93,7 @@ pub(crate) fn publish(
             )));
         }
     }
+    publisher.check(std::slice::from_ref(&topic), false)?;
     let bytes_max = front.config.limits.body_bytes_max;
     let ingest = Ingest {
         key: RequestKey::from_headers(&request.headers)?,

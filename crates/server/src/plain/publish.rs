@@ -12,6 +12,7 @@ use super::idempotency::{RequestKey, RequestKeyError};
 use super::intake::{self, Bounds};
 use super::query::Query;
 use crate::Hub;
+use crate::authority::Publisher;
 use crate::body::Body;
 use crate::front::Front;
 use crate::problem::Problem;
@@ -20,10 +21,12 @@ use crate::problem::Problem;
 pub(crate) async fn publish(
     front: &Front,
     request: &Parts,
+    publisher: &Publisher,
     topic: Topic,
     body: Incoming,
 ) -> Result<Response<Body>, Problem> {
     let fields = Fields::from_query(&Query::new(request.uri.query().unwrap_or_default()))?;
+    publisher.check(std::slice::from_ref(&topic), fields.private)?;
     let key = RequestKey::from_headers(&request.headers)?;
     let limits = &front.config.limits;
     let bounds = Bounds {

@@ -19,4 +19,5 @@ mod publish;
 mod server;
 mod stop;
 mod subscribe;
+mod tokens;
 mod versions;
