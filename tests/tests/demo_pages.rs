@@ -58,7 +58,9 @@ async fn nothing_is_lost_to_the_buttons(browser: Browser) -> Result<()> {
     }
 
     // What is left needs a page whose events keep coming.
-    browser.open(&hub.url("/stocks")).await?;
+    let [(path, shows), ..] = PAGES;
+    browser.open(&hub.url(path)).await?;
+    browser.until(shows, |shows| shows == true).await?;
     goes_on(&browser).await?;
     press(&browser, "sleep").await?;
     press(&browser, "sleep").await?;
@@ -86,8 +88,10 @@ async fn nothing_is_lost_to_the_buttons(browser: Browser) -> Result<()> {
 async fn a_file_that_is_saved_changes_the_page(browser: Browser) -> Result<()> {
     let hub = Hub::start_with(&["demo"], &ENVIRONMENT).await?;
     browser.open(&hub.url("/posts")).await?;
-    let shown = "document.querySelector('#path').textContent";
-    let path = browser.until(shown, |path| path.as_str().is_some_and(|p| p.len() > 1)).await?;
+    let shown = "document.querySelector('#path')?.textContent";
+    let path = browser
+        .until(shown, |path| path.as_str().is_some_and(|p| p.ends_with("posts.xml")))
+        .await?;
     let path = path.as_str().context("no path")?.to_owned();
     let titles = "[...document.querySelectorAll('.post h2')].map(title => title.textContent)";
     browser.until(titles, |titles| titles.as_array().is_some_and(|t| t.len() == 3)).await?;

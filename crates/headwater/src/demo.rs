@@ -16,7 +16,7 @@ use headwater_log::Topic;
 use headwater_server::{Hub, Page};
 
 use crate::failure::Failure;
-use crate::serve::{Plan, serve};
+use crate::serve::{OwnSources, Plan, serve};
 use crate::settings::{Given, Settings};
 use crate::source::Sources;
 use matches::MatchDay;
@@ -75,8 +75,6 @@ pub(crate) async fn run(args: Args, log_level: Option<String>) -> Result<(), Fai
     // The sample is dropped, and so removed, when the hub has ended.
     serve(Plan { settings, own: sources, hints: Box::new(hints) }).await
 }
-
-type OwnSources = Box<dyn FnOnce(&mut Sources, &Hub) + Send>;
 
 /// What is published while somebody listens.
 fn own_sources(posts: PathBuf) -> anyhow::Result<OwnSources> {
