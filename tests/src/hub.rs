@@ -47,6 +47,8 @@ impl Hub {
         let folder = tempfile::tempdir()?;
         let mut command = Self::command().await?;
         command.args(arguments).args(["--listen", listen]);
+        // Its default is one port for all of the machine.
+        command.env("HEADWATER_ADMIN_LISTEN", "off");
         command.envs(environment.iter().copied()).current_dir(folder.path());
         let mut program = Program::start(&mut command)?;
         let address = program.says(START, address).await?;

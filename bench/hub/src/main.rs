@@ -9,7 +9,8 @@ use std::time::Duration;
 
 use futures_util::FutureExt as _;
 use headwater_hub::{
-    Accepted, Block, Encoding, Key, Settings, Shard, Sink, Start, Subscription, Visibility, Window, open,
+    Accepted, Block, Encoding, Key, Settings, Shard, Sink, Start, Subscription, Visibility, Window,
+    open,
 };
 use headwater_log::contract::draft;
 use headwater_log::{

@@ -7,6 +7,8 @@
     reason = "the simulated disk is shared with the writer's thread"
 )]
 
+mod flips;
+
 use std::collections::{BTreeMap, HashMap};
 use std::io;
 #[expect(

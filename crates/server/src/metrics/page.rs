@@ -28,7 +28,7 @@ impl Page {
         Self(registry)
     }
 
-    /// The page as it is now. Costs some 50 µs, and a few steps for each segment of a log on disk.
+    /// The page as it is now. Costs writing it, and a few steps for each segment of a log on disk.
     pub(crate) fn text(&self) -> String {
         let mut page = String::with_capacity(16 << 10);
         // A string takes everything.
