@@ -61,7 +61,7 @@ pub(super) struct Args {
     kid: Option<String>,
     #[command(flatten)]
     key: Key,
-    /// Take issuer, audience and secret from the first [[issuer]] with a secret of these settings
+    /// Take issuer, audience and secret from the first `[[issuer]]` with a secret of these settings
     #[arg(long, value_name = "F")]
     config: Option<PathBuf>,
 }
