@@ -1,7 +1,7 @@
 //! Tokens: who a request comes from, and what that allows it.
 //!
-//! [`credential`] takes what a request presents; [`Tokens`] verifies a token against the issuers of the
-//! settings and gives the [`Access`](headwater_hub::Access) that it grants, or the [`TokenError`] that
+//! [`credential()`] takes what a request presents; [`Tokens`] verifies a token against the issuers of the
+//! settings and gives the [`Access`] that it grants, or the [`TokenError`] that
 //! names the check that failed, of which [`Refusal`] is what may be told. [`Tickets`] stand in for a token
 //! in a URL; [`Backend`] asks the user's own application in place of tokens.
 
