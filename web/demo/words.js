@@ -6,7 +6,7 @@ export function t(en, zh) {
 }
 
 export function language() {
-  return document.documentElement.lang.startsWith("zh") ? "zh" : "en";
+  return window.look.isChinese() ? "zh" : "en";
 }
 
 /** Gives an element a text in both languages, or an attribute of it. */
@@ -19,19 +19,9 @@ export function say(element, en, zh, attribute = "") {
 
 /** Changes the language; what else depends on it listens for the document's `language`. */
 export function speak(wanted) {
-  document.documentElement.lang = wanted;
-  keep("language", wanted);
+  window.look.speak(wanted);
   document.querySelectorAll("[data-words]").forEach(show);
   document.dispatchEvent(new Event("language"));
-}
-
-/** Keeps a choice of the reader's for all pages. */
-export function keep(name, value) {
-  try {
-    localStorage.setItem(`headwater ${name}`, value);
-  } catch {
-    // A browser that stores nothing asks again.
-  }
 }
 
 /** An element: `make("p.note", { role: "status" }, ...children)`. */

@@ -24,10 +24,10 @@
   // ---- The server's clock: the classic example ------------------------------------------------
 
   function openClock() {
-    setState("connecting", "Connecting");
+    setState("connecting", "Connecting", "正在连接");
     if (!hasEventSource) {
       return poll("/events/time", "", {
-        answered: function () { setState("open", "Open: asking by long poll"); },
+        answered: function () { setState("open", "Open: asking by long poll", "已连接：长轮询"); },
         event: function (event) { appendTime(event.data); },
         gap: function (gap) { appendGap(byId("result"), gap); },
         failed: function (again) { clockFailed(again); }
@@ -35,7 +35,7 @@
     }
     var source = new EventSource("/events/time");
     source.onopen = function () {
-      setState("open", "Open");
+      setState("open", "Open", "已连接");
     };
     source.onmessage = function (event) {
       appendTime(event.data);
@@ -51,15 +51,15 @@
 
   function clockFailed(again) {
     if (again) {
-      setState("connecting", "Connection lost, trying again");
+      setState("connecting", "Connection lost, trying again", "连接断开，正在重试");
     } else {
-      setState("closed", "Closed: reload the page to try again");
+      setState("closed", "Closed: reload the page to try again", "已关闭：刷新页面重试");
     }
   }
 
-  function setState(state, text) {
+  function setState(state, en, zh) {
     byId("state").setAttribute("data-state", state);
-    byId("state").textContent = text;
+    put(byId("state"), en, zh);
   }
 
   // The time of day stands out; the line's text is the event's data, unchanged.
@@ -112,7 +112,8 @@
   // While it tries again, the clock's state says so already.
   function feedFailed(again) {
     if (!again) {
-      say("The hub does not let this page listen to " + feedTopic + ". Try another topic.", true);
+      say(true, "The hub does not let this page listen to " + feedTopic + ". Try another topic.",
+        "枢纽不允许本页收听 " + feedTopic + "，请换一个主题。");
     }
   }
 
@@ -174,21 +175,21 @@
 
   function published(status, text) {
     if (status === 0) {
-      say("The hub does not answer. Is it still running?", true);
+      say(true, "The hub does not answer. Is it still running?", "枢纽没有回应，它还在运行吗？");
       return;
     }
     var answer = {};
     try { answer = JSON.parse(text); } catch (notJson) { /* A proxy's own page: the status has to do. */ }
     if (status === 200) {
-      say("Published as " + answer.id, false);
+      say(false, "Published as " + answer.id, "已发布，编号 " + answer.id);
     } else {
-      say(answer.detail || "The hub answered " + status + ".", true);
+      say(true, answer.detail || "The hub answered " + status + ".", answer.detail || "枢纽回应 " + status + "。");
     }
   }
 
-  function say(text, failed) {
+  function say(failed, en, zh) {
     byId("answer").className = failed ? "answer failed" : "answer";
-    byId("answer").textContent = text;
+    put(byId("answer"), en, zh);
   }
 
   // ---- Without EventSource: the hub's long poll -------------------------------------------------
@@ -256,7 +257,41 @@
     clock.close();
     feed.close();
     clock = feed = null;
-    setState("closed", "Resting while the page is hidden");
+    setState("closed", "Resting while the page is hidden", "页面隐藏，暂停中");
+  }
+
+  // ---- Two languages, light and dark --------------------------------------------------------------
+
+  // English is in the page, and Chinese beside it, in an attribute.
+  function put(node, en, zh) {
+    node.setAttribute("data-en", en);
+    node.setAttribute("data-zh", zh);
+    translate(node);
+  }
+
+  function translate(node) {
+    if (!node.getAttribute("data-en")) { node.setAttribute("data-en", node.textContent); }
+    node.textContent = node.getAttribute(look.isChinese() ? "data-zh" : "data-en");
+  }
+
+  function translateAll() {
+    var nodes = document.querySelectorAll("[data-zh]");
+    for (var i = 0; i < nodes.length; i++) { translate(nodes[i]); }
+    byId("language").lang = look.isChinese() ? "en" : "zh";
+  }
+
+  function changeLanguage() {
+    look.speak(look.isChinese() ? "en" : "zh");
+    translateAll();
+  }
+
+  function changeTheme() {
+    look.paint(look.isDark() ? "light" : "dark");
+    showTheme();
+  }
+
+  function showTheme() {
+    byId("theme").setAttribute("aria-pressed", String(look.isDark()));
   }
 
   // ---- Small things -----------------------------------------------------------------------------
@@ -278,8 +313,12 @@
 
   // Events were removed before this page could read them: say so where they are missing.
   function appendGap(list, gap) {
-    var text = gap.resumed ? "Some events are gone; it goes on at " + gap.resumed : "Some events are gone; it goes on with the next one";
-    var line = element("li", "gap", text);
+    var line = element("li", "gap", "");
+    if (gap.resumed) {
+      put(line, "Some events are gone; it goes on at " + gap.resumed, "有些事件已不可得，从 " + gap.resumed + " 继续");
+    } else {
+      put(line, "Some events are gone; it goes on with the next one", "有些事件已不可得，从下一条继续");
+    }
     if (list.id === "events") { prepend(line); } else { list.appendChild(line); }
   }
 
@@ -327,9 +366,13 @@
     }
   }
 
-  byId("support").textContent = hasEventSource
-    ? "This browser has EventSource: server-sent events it is."
-    : "This browser has no EventSource, so the page asks by long poll: a question that waits for its answer, again and again.";
+  if (hasEventSource) {
+    put(byId("support"), "This browser has EventSource: server-sent events it is.",
+      "此浏览器支持 EventSource：就用服务器推送事件。");
+  } else {
+    put(byId("support"), "This browser has no EventSource, so the page asks by long poll: a question that waits for its answer, again and again.",
+      "此浏览器没有 EventSource，页面改用长轮询：一再提问，等待回答。");
+  }
 
   var copyButtons = document.querySelectorAll("[data-copy]");
   for (var i = 0; i < copyButtons.length; i++) { copyButtons[i].addEventListener("click", copy); }
@@ -337,6 +380,10 @@
   byId("publish").addEventListener("input", showCommands);
   byId("topic").addEventListener("change", chooseTopic);
   document.addEventListener("visibilitychange", visibilityChanged);
+  byId("language").addEventListener("click", changeLanguage);
+  byId("theme").addEventListener("click", changeTheme);
+  translateAll();
+  showTheme();
   showCommands();
   clock = openClock();
   chooseTopic();

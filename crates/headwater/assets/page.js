@@ -1,7 +1,7 @@
 // What the four pages have in common: the frame around them, and how they listen.
 
 import { panel } from "./panel.js";
-import { keep, language, make, say, speak, word } from "./words.js";
+import { language, make, say, speak, word } from "./words.js";
 import { client } from "./wire.js";
 
 const PAGES = [
@@ -131,17 +131,12 @@ function languageSwitch() {
 }
 
 function themeSwitch() {
-  const root = document.documentElement;
-  const isDark = () => {
-    const { theme } = root.dataset;
-    return theme ? theme === "dark" : matchMedia("(prefers-color-scheme: dark)").matches;
-  };
+  const { look } = window;
   const button = word("button", "Dark", "深色", { type: "button", id: "theme" });
-  const pressed = () => button.setAttribute("aria-pressed", isDark());
+  const pressed = () => button.setAttribute("aria-pressed", look.isDark());
   pressed();
   button.addEventListener("click", () => {
-    root.dataset.theme = isDark() ? "light" : "dark";
-    keep("theme", root.dataset.theme);
+    look.paint(look.isDark() ? "light" : "dark");
     pressed();
     document.dispatchEvent(new Event("theme"));
   });
@@ -154,7 +149,7 @@ function themeSwitch() {
 
 function footer(path) {
   const name = path.slice(1);
-  const links = [`${name}.js`, "page.js", "panel.js", "wire.js", "words.js", "pages.css"].flatMap((file) => [
+  const links = [`${name}.js`, "page.js", "panel.js", "wire.js", "words.js", "look.js", "pages.css"].flatMap((file) => [
     make("a", { href: `/source/${file}` }, file),
     " ",
   ]);

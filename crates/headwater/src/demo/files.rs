@@ -33,6 +33,8 @@ const FILES: &[File] = &[
     file!("/match", "match.html"),
     file!("/posts", "posts.html"),
     file!("/social", "social.html"),
+    file!("colors.css"),
+    file!("dark.css"),
     file!("style.css"),
     file!("pages.css"),
     file!("demo.js"),
