@@ -33,8 +33,7 @@ headwater_tests::in_each_engine!(
 async fn every_page_shows_what_its_source_says(browser: Browser) -> Result<()> {
     let hub = Hub::start_with(&["demo"], &ENVIRONMENT).await?;
     for (path, shows) in PAGES {
-        browser.open(&hub.url(path)).await?;
-        browser.until(shows, |shows| shows == true).await.context(path)?;
+        open(&browser, &hub, path, shows).await?;
         browser.until(STATUS, |status| status == "open").await?;
         ensure!(browser.evaluate(TRANSPORT).await? == "eventsource", "{path}");
         unharmed(&browser).await.context(path)?;
@@ -47,8 +46,7 @@ async fn every_page_shows_what_its_source_says(browser: Browser) -> Result<()> {
 async fn nothing_is_lost_to_the_buttons(browser: Browser) -> Result<()> {
     let hub = Hub::start_with(&["demo"], &ENVIRONMENT).await?;
     for (path, shows) in PAGES {
-        browser.open(&hub.url(path)).await?;
-        browser.until(shows, |shows| shows == true).await.context(path)?;
+        open(&browser, &hub, path, shows).await?;
         recovers_from_a_cut(&browser, "open").await.context(path)?;
 
         press(&browser, "without-eventsource").await?;
@@ -59,8 +57,7 @@ async fn nothing_is_lost_to_the_buttons(browser: Browser) -> Result<()> {
 
     // What is left needs a page whose events keep coming.
     let [(path, shows), ..] = PAGES;
-    browser.open(&hub.url(path)).await?;
-    browser.until(shows, |shows| shows == true).await?;
+    open(&browser, &hub, path, shows).await?;
     goes_on(&browser).await?;
     press(&browser, "sleep").await?;
     press(&browser, "sleep").await?;
@@ -116,8 +113,7 @@ async fn a_file_that_is_saved_changes_the_page(browser: Browser) -> Result<()> {
 async fn they_speak_two_languages_and_fit_a_phone(browser: Browser) -> Result<()> {
     let hub = Hub::start_with(&["demo"], &ENVIRONMENT).await?;
     for (path, shows) in PAGES {
-        browser.open(&hub.url(path)).await?;
-        browser.until(shows, |shows| shows == true).await.context(path)?;
+        open(&browser, &hub, path, shows).await?;
         let language = browser.evaluate("document.documentElement.lang").await?;
         let heading = browser.evaluate("document.querySelector('h1').textContent").await?;
         press(&browser, "language").await?;
@@ -131,6 +127,16 @@ async fn they_speak_two_languages_and_fit_a_phone(browser: Browser) -> Result<()
     }
     browser.quit().await?;
     hub.stop().await?;
+    Ok(())
+}
+
+/// Opens a page and waits until it shows something.
+async fn open(browser: &Browser, hub: &Hub, path: &str, shows: &str) -> Result<()> {
+    browser.open(&hub.url(path)).await?;
+    if let Err(error) = browser.until(shows, |shows| shows == true).await {
+        let panel = browser.evaluate("[document.visibilityState, document.body.innerText]").await?;
+        return Err(error.context(format!("{path} shows {panel}\n{}", hub.log())));
+    }
     Ok(())
 }
 

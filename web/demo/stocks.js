@@ -15,6 +15,7 @@ const TICKS_PER_SECOND = 2;
 /** How many ticks the chart shows. */
 const TICKS_MAX = 240;
 const SPARK_POINTS_MAX = 40;
+const DRAW_MS = 40;
 
 const shares = new Map();
 let chosen = "KFSH";
@@ -131,10 +132,10 @@ function traded({ symbol, cents, open, volume, tick }) {
   }
   share.moved = Math.sign(cents - before) || share.moved;
   share.isNew = true;
-  // A replay brings hundreds at once; what is seen is drawn once for each picture of the screen.
+  // A replay brings hundreds at once. A timer, because a tab without a picture has no animation frames.
   if (!isDue) {
     isDue = true;
-    requestAnimationFrame(draw);
+    setTimeout(draw, DRAW_MS);
   }
 }
 

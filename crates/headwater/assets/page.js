@@ -60,14 +60,14 @@ function listen({ topics, since, onevent }, wire) {
     rest();
     wire.status("connecting");
     const mine = attempt;
-    const { subscribe } = await client(wire.taken());
-    if (mine !== attempt) {
+    const loaded = await client(wire.taken()).catch((error) => wire.failed(error));
+    if (mine !== attempt || !loaded) {
       return;
     }
     const query = place ? `lastEventId=${encodeURIComponent(place)}` : `since=${since}`;
     const isCurrent = () => mine === attempt;
     const transport = () => subscription?.transport;
-    subscription = subscribe(`/events?${query}`, topics, {
+    subscription = loaded.subscribe(`/events?${query}`, topics, {
       json: true,
       // All are of this type, so that the browser's own EventSource will do.
       types: ["message"],
