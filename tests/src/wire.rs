@@ -3,16 +3,24 @@
 use crate::chunked::Chunked;
 use crate::http::find;
 
-/// What came from the hub: a head, then chunks whose payload is blocks that end in a blank line.
+/// What came from the hub: a head, then blocks that end in a blank line, in chunks or as they are.
 #[derive(Debug, Default)]
 pub(crate) struct Wire {
     pub(crate) bytes: Vec<u8>,
     /// How much of `bytes` was looked at.
     read: usize,
-    chunked: Option<Chunked>,
+    framing: Option<Framing>,
     /// The payload of the block that has not ended yet, each byte with its place in `bytes`.
     payload: Vec<(u8, usize)>,
     blocks: usize,
+}
+
+/// How the blocks lie in the response.
+#[derive(Debug)]
+enum Framing {
+    Chunked(Chunked),
+    /// Up to the end of the connection.
+    Bare,
 }
 
 /// A whole block.
@@ -35,14 +43,19 @@ impl Wire {
 
     /// The next block that is whole.
     pub(crate) fn next_block(&mut self) -> Option<WireBlock> {
-        if self.chunked.is_none() {
-            self.read = self.head()?.len() + 4;
-            self.chunked = Some(Chunked::new());
+        if self.framing.is_none() {
+            let head = self.head()?.to_ascii_lowercase();
+            let chunked = head.contains("transfer-encoding: chunked");
+            self.read = head.len() + 4;
+            self.framing =
+                Some(if chunked { Framing::Chunked(Chunked::new()) } else { Framing::Bare });
         }
-        let chunked = self.chunked.as_mut()?;
+        let framing = self.framing.as_mut()?;
         while let Some(byte) = self.bytes.get(self.read) {
             self.read += 1;
-            if !chunked.take(*byte) {
+            if let Framing::Chunked(chunked) = framing
+                && !chunked.take(*byte)
+            {
                 continue;
             }
             self.payload.push((*byte, self.read));

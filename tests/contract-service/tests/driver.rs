@@ -129,8 +129,9 @@ async fn events_comments_types_and_a_bom() {
 
 #[tokio::test]
 async fn headers_bodies_and_ids_go_with_every_connection() {
-    let mut driver = Driver::start().await;
     for method in ["POST", "REPORT"] {
+        // One each: the other's client goes on coming back.
+        let mut driver = Driver::start().await;
         let body = "{\"hello\": \"world\"}";
         driver
             .create(json!({
