@@ -14,6 +14,8 @@ use tokio::time::{sleep, timeout};
 
 use crate::program::Program;
 
+/// For what a page has to come to. Machines that build and render at once are slow, and a test that passes does not wait.
+const PAGE: Duration = Duration::from_secs(120);
 /// For every driver command. One start in twenty of WebKit hangs; nothing else comes near it.
 const COMMAND: Duration = Duration::from_secs(60);
 
@@ -98,13 +100,19 @@ impl Browser {
     /// Waits until an expression has a value that is wanted, and returns it.
     pub async fn until(&self, expression: &str, wanted: impl Fn(&Value) -> bool) -> Result<Value> {
         let mut last = Value::Null;
-        // A look every 50 ms, for 30 s: WebDriver has no way to be told.
-        for _ in 0..600 {
-            last = self.evaluate(expression).await?;
-            if wanted(&last) {
-                return Ok(last);
+        let looks = async {
+            // WebDriver has no way to be told.
+            loop {
+                last = self.evaluate(expression).await?;
+                if wanted(&last) {
+                    return Ok(());
+                }
+                sleep(Duration::from_millis(50)).await;
             }
-            sleep(Duration::from_millis(50)).await;
+        };
+        let seen: Result<Result<()>, _> = timeout(PAGE, looks).await;
+        if let Ok(seen) = seen {
+            return seen.map(|()| last);
         }
         bail!("{:?}: `{expression}` stays {last}", self.engine)
     }

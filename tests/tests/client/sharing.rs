@@ -59,7 +59,7 @@ async fn sixty_tabs_share_a_connection_and_outlive_its_leader() -> Result<()> {
 /// Waits until one stream was asked for that has everything that the tabs want.
 async fn until_all_are_wanted(scene: &Scene) -> Result<()> {
     let mut last = String::new();
-    for _ in 0..600 {
+    for _ in 0..2400 {
         let requests = scene.gate.requests().join("");
         let mut asked = requests.lines().filter(|line| line.starts_with("GET /events"));
         last = asked.next_back().unwrap_or_default().to_owned();

@@ -1,8 +1,11 @@
 //! Topics come and go while the connection stays in its place.
 
+use std::time::Duration;
+
 use anyhow::{Result, ensure};
 use headwater_tests::Browser;
 use serde_json::json;
+use tokio::time::sleep;
 
 use crate::scene::{Scene, call, received, told};
 
@@ -26,7 +29,7 @@ async fn a_topic_that_is_added_begins_now(browser: Browser) -> Result<()> {
         browser.evaluate(&format!("source.add('{b}')")).await?;
         // A topic counts from when the hub knows of it: it is there when an event of it comes.
         let mut sent = Vec::new();
-        for number in 0..200 {
+        for number in 0..600 {
             scene.publish(&b, &number.to_string()).await?;
             scene.publish(&a, &number.to_string()).await?;
             sent.push(number);
@@ -34,6 +37,7 @@ async fn a_topic_that_is_added_begins_now(browser: Browser) -> Result<()> {
             if got.contains(&format!("{b} ")) {
                 break;
             }
+            sleep(Duration::from_millis(50)).await;
         }
         scene.publish(&a, "last").await?;
         let last = format!("{a} last");
