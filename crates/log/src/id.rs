@@ -57,6 +57,25 @@ impl IdKey {
         id
     }
 
+    /// 32 bytes for another purpose of the same hub, that say nothing of this key or of one another.
+    ///
+    /// Two blocks, which no id is: the first byte of an id's is its version.
+    #[must_use]
+    pub fn derive(&self, purpose: [u8; 8]) -> [u8; 32] {
+        let half = |number: u8| {
+            let mut block = [u8::MAX; 16];
+            block[1] = number;
+            block[8..].copy_from_slice(&purpose);
+            let mut block = block.into();
+            self.0.encrypt_block(&mut block);
+            block.0
+        };
+        let mut derived = [0; 32];
+        derived[..16].copy_from_slice(&half(0));
+        derived[16..].copy_from_slice(&half(1));
+        derived
+    }
+
     /// What a text that came from outside says.
     #[must_use]
     pub fn open(&self, text: &str) -> OpenedId {

@@ -11,7 +11,7 @@ use sha2::{Digest, Sha256};
 use url::Url;
 
 use crate::limits::Limits;
-use crate::token::Tokens;
+use crate::token::Authorization;
 
 /// The settings of the HTTP server. Their defaults suit a hub on loopback.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
@@ -31,9 +31,9 @@ pub struct Config {
     pub publish_origins: Vec<Origin>,
     /// What a client may use up.
     pub limits: Limits,
-    /// Who issues tokens. Without it everybody may subscribe, and no event can be private.
+    /// Who decides what may be done. Without it everybody may subscribe, and no event can be private.
     #[serde(skip)]
-    pub tokens: Option<Tokens>,
+    pub authorization: Option<Authorization>,
     /// The pages that are served beside the hub.
     #[serde(skip)]
     pub pages: Vec<Page>,

@@ -10,7 +10,7 @@ use std::future::Future;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::pin::pin;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use hyper_util::rt::TokioExecutor;
@@ -27,11 +27,13 @@ pub(crate) use self::door::{Full, Peer};
 use self::wire::InFlight;
 pub(crate) use self::wire::Wire;
 use crate::Hub;
+use crate::authority;
 use crate::config::Config;
 use crate::cors::Cors;
 use crate::guard::Guard;
 use crate::limits::Limits;
 use crate::plain::intake::Budget;
+use crate::token::Tickets;
 
 /// What all connections share.
 pub(crate) struct Front {
@@ -43,6 +45,8 @@ pub(crate) struct Front {
     pub(crate) cors: Cors,
     pub(crate) bodies: Budget,
     pub(crate) addresses: Addresses,
+    /// `None` where no key can be made for them.
+    pub(crate) tickets: Option<Mutex<Tickets>>,
     http: auto::Builder<TokioExecutor>,
     stop: watch::Receiver<bool>,
 }
@@ -126,6 +130,7 @@ impl Front {
             bodies: Budget::new(limits.bodies_bytes_max),
             addresses: Addresses::new(limits.connections_per_address_max),
             http: connection::http(limits),
+            tickets: authority::tickets(&hub),
             hub,
             config,
             stop,

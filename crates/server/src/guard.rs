@@ -95,14 +95,18 @@ impl Guard {
     /// Whether the page from which the request, whose host was checked, comes may publish.
     pub(crate) fn check_origin(&self, request: &Parts) -> Result<(), GuardError> {
         for origin in request.headers.get_all(ORIGIN) {
-            let origin = origin.as_bytes();
-            let known = self.own_origins.iter().chain(&self.publish_origins);
-            if !known.into_iter().any(|own| own.is(origin)) && !self.is_forwarded(request, origin) {
-                let origin = String::from_utf8_lossy(origin).into_owned();
+            if !self.may_publish(request, origin.as_bytes()) {
+                let origin = String::from_utf8_lossy(origin.as_bytes()).into_owned();
                 return Err(GuardError::ForeignOrigin { origin });
             }
         }
         Ok(())
+    }
+
+    /// Whether pages of an origin may publish by such a request.
+    pub(crate) fn may_publish(&self, request: &Parts, origin: &[u8]) -> bool {
+        let known = self.own_origins.iter().chain(&self.publish_origins);
+        known.into_iter().any(|own| own.is(origin)) || self.is_forwarded(request, origin)
     }
 
     /// Whether the request has the publish key, if there is one.

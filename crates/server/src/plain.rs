@@ -8,9 +8,9 @@ mod ingest;
 pub(crate) mod intake;
 mod longpoll;
 mod publish;
-mod query;
+pub(crate) mod query;
 mod refuse;
-mod start;
+pub(crate) mod start;
 mod subscribe;
 mod utf8;
 
@@ -102,7 +102,7 @@ async fn post(
     let publisher = front.publisher(request).await?;
     match (address.topic()?, &*media_type) {
         (Some(topic), EVENT_STREAM) => {
-            ingest::publish(front.clone(), request, publisher, topic, body)
+            ingest::publish(front.clone(), request, publisher, topic, body).await
         }
         (Some(_), NDJSON) => Err(unsupported(
             "a batch names its topics line by line: send it to /events, without a topic in the path",
@@ -145,7 +145,7 @@ async fn subscribe(
     let (hub, limits) = (&front.hub, &front.config.limits);
     let query = Query::new(query);
     let wanted = Subscribe::parse(address.topic()?, query, &request.headers, limits, &front.base)?;
-    let access = front.subscriber(request).await?;
+    let access = front.subscriber(request, &wanted.filter).await?;
     let visibility = access.visibility(&wanted.filter);
     let subscription = Subscription {
         filter: wanted.filter,

@@ -66,6 +66,11 @@ impl Problem {
         Self::passing(StatusCode::SERVICE_UNAVAILABLE, detail)
     }
 
+    /// The same as a part of something larger.
+    pub(crate) fn within(self, before: &str, after: &str) -> Self {
+        Self { detail: format!("{before}{}{after}", self.detail), ..self }
+    }
+
     /// The problem is that this setting's limit was exceeded.
     pub(crate) fn over(self, setting: &'static str) -> Self {
         Self { limit: Some(Exceeded(setting)), ..self }

@@ -10,6 +10,7 @@ use http::{HeaderValue, Method, Request, Response, StatusCode};
 use http_body::Body as _;
 use hyper::body::Incoming;
 
+use crate::authority;
 use crate::body::Body;
 use crate::client_script;
 use crate::config::Page;
@@ -97,6 +98,9 @@ async fn dispatch(
     if let Some(address) = Address::of(path) {
         return plain::answer(front, request, body, address).await;
     }
+    if path == TICKETS {
+        return authority::answer_tickets(front, request, body).await;
+    }
     let page = front.config.pages.iter().find(|page| page.path == path);
     let response = match (page, path) {
         (Some(page), _) => page_response(page),
@@ -112,6 +116,7 @@ async fn dispatch(
     }
 }
 
+const TICKETS: &str = "/tickets";
 pub(crate) const READ_ONLY: &str = "GET, HEAD, OPTIONS";
 const NOT_FOUND: &str = "there is nothing here: events are at /events/TOPIC, many topics at \
                          /events?topic=A&topic=B, the hub's health at /healthz";

@@ -20,7 +20,7 @@ mod ticket;
 mod verifier;
 
 pub use backend::{Asked, Backend, BackendConfig, BackendError, Verdict};
-pub use config::{IssuerConfig, KeySource, TokenLimits};
+pub use config::{Authorization, IssuerConfig, Judge, KeySource, TokenLimits};
 pub use credential::{
     Credential, CredentialError, CredentialSettings, Via, credential, redacted, same_site,
 };

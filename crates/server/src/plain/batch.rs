@@ -107,7 +107,12 @@ pub(crate) async fn publish(
     };
     let intake = intake::read(body, bounds, &front.bodies).await?;
     let text = intake.text()?;
-    let mut drafts = parse(text, limits, publisher, front.hub.now())?;
+    let Lines { mut drafts, numbers } = parse(text, limits, front.hub.now())?;
+    if let Err((at, error)) = publisher.check_all(front, &drafts).await {
+        let line = numbers.get(at).copied().unwrap_or_default();
+        let place = format!("line {line}: ");
+        return Err(Problem::from(error).within(&place, "; nothing of the batch was published"));
+    }
     let mut lines = String::new();
     if let Some(key) = key {
         for (draft, number) in drafts.iter_mut().zip(0..) {
@@ -129,30 +134,30 @@ pub(crate) async fn publish(
     Ok(answer("application/x-ndjson", lines))
 }
 
-/// The events of a batch, at least one. Blank lines are skipped.
-fn parse(
-    text: &str,
-    limits: &Limits,
-    publisher: &Publisher,
-    now: Millis,
-) -> Result<Vec<Draft>, BatchError> {
-    let mut drafts = Vec::new();
+/// A batch, parsed.
+#[derive(Debug)]
+struct Lines {
+    /// Its events, at least one.
+    drafts: Vec<Draft>,
+    /// The line of each.
+    numbers: Vec<usize>,
+}
+
+/// The events of a batch. Blank lines are skipped.
+fn parse(text: &str, limits: &Limits, now: Millis) -> Result<Lines, BatchError> {
+    let (mut drafts, mut numbers) = (Vec::new(), Vec::new());
     for (text, line) in text.lines().zip(1..).filter(|(text, _)| !text.trim().is_empty()) {
         if drafts.len() == limits.batch_lines_max {
             return Err(BatchError::TooManyLines { max: limits.batch_lines_max });
         }
         let parsed: Line = serde_json::from_str(text)
             .map_err(|error| BatchError::Json { line, reason: error.to_string() })?;
-        let allowed = |draft: Draft| {
-            publisher.check(&draft.event.topics, draft.event.private)?;
-            Ok(draft)
-        };
-        let draft = draft(parsed, limits, now)
-            .and_then(allowed)
-            .map_err(|error| BatchError::Event { line, error })?;
+        let draft =
+            draft(parsed, limits, now).map_err(|error| BatchError::Event { line, error })?;
         drafts.push(draft);
+        numbers.push(line);
     }
-    if drafts.is_empty() { Err(BatchError::Empty) } else { Ok(drafts) }
+    if drafts.is_empty() { Err(BatchError::Empty) } else { Ok(Lines { drafts, numbers }) }
 }
 
 fn draft(line: Line, limits: &Limits, now: Millis) -> Result<Draft, LineError> {
@@ -197,8 +202,7 @@ mod tests {
     }
 
     fn problem(text: &str) -> (u16, String) {
-        let problem =
-            Problem::from(parse(text, &limits(), &Publisher::anybody(), Millis(0)).unwrap_err());
+        let problem = Problem::from(parse(text, &limits(), Millis(0)).unwrap_err());
         let line = problem.to_line();
         (problem.into_response().status().as_u16(), line)
     }
@@ -213,7 +217,7 @@ mod tests {
             r#"{"topic":"c","data":"x","type":"t","id":"i","retry":5,"private":false,"time":"…"}"#,
         ];
         let text = text.join("\r\n");
-        let drafts = parse(&text, &limits(), &Publisher::anybody(), Millis(7)).unwrap();
+        let drafts = parse(&text, &limits(), Millis(7)).unwrap().drafts;
         assert_eq!(drafts.len(), 3);
         let topics: Vec<_> = drafts[1].event.topics.iter().map(Topic::as_str).collect();
         assert_eq!(topics, ["a", "b"]);

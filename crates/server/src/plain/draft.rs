@@ -48,15 +48,15 @@ pub(crate) enum DraftError {
         "private events need subscribers with tokens, and this hub knows no issuer of any: publish without `private`, or have the operator set up an [[issuer]]"
     )]
     Private,
-    #[error("the token does not grant publishing to every topic of the event")]
-    NotGranted,
+    #[error("{}", .0.detail)]
+    Refused(Refusal),
 }
 
 impl DraftError {
     pub(crate) fn status(&self) -> StatusCode {
         match self {
             Self::Private => StatusCode::NOT_IMPLEMENTED,
-            Self::NotGranted => StatusCode::FORBIDDEN,
+            Self::Refused(refusal) => refusal.status,
             _ => StatusCode::BAD_REQUEST,
         }
     }
@@ -65,7 +65,7 @@ impl DraftError {
 impl From<DraftError> for Problem {
     fn from(error: DraftError) -> Self {
         match error {
-            DraftError::NotGranted => Refusal::insufficient_scope(error.to_string()).into(),
+            DraftError::Refused(refusal) => refusal.into(),
             _ => Self::new(error.status(), error.to_string()),
         }
     }

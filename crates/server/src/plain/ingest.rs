@@ -21,10 +21,12 @@ use crate::authority::Publisher;
 use crate::body::Body;
 use crate::front::Front;
 use crate::problem::{Exceeded, Problem};
+use crate::token::Refusal;
 
 /// A stream that is being published.
 struct Ingest {
     front: Arc<Front>,
+    publisher: Publisher,
     topic: Topic,
     key: Option<RequestKey>,
     body: Incoming,
@@ -52,6 +54,10 @@ enum IngestError {
         "the stream ended within an event, which was not published: end each with a blank line"
     )]
     Unfinished,
+    #[error(
+        "the token has expired: go on with a new one; the events that were answered are published"
+    )]
+    Expired,
     #[error("the hub is stopping: send what was not answered again in a few seconds")]
     Stopping,
 }
@@ -68,6 +74,7 @@ impl From<IngestError> for Problem {
             IngestError::Silent { .. } => {
                 Self::new(StatusCode::REQUEST_TIMEOUT, detail).over("ingest_idle_timeout_ms")
             }
+            IngestError::Expired => Refusal::invalid_token(detail).into(),
             IngestError::Stopping => Self::unavailable(detail),
         }
     }
@@ -77,7 +84,7 @@ impl From<IngestError> for Problem {
 const FIELD_NAME_BYTES: usize = 16;
 
 /// Answers at once, with a line for each event as it is published; a problem is the last line.
-pub(crate) fn publish(
+pub(crate) async fn publish(
     front: Arc<Front>,
     request: &Parts,
     publisher: Publisher,
@@ -93,7 +100,7 @@ pub(crate) fn publish(
             )));
         }
     }
-    publisher.check(std::slice::from_ref(&topic), false)?;
+    publisher.check(&front, std::slice::from_ref(&topic), false).await?;
     let bytes_max = front.config.limits.body_bytes_max;
     let ingest = Ingest {
         key: RequestKey::from_headers(&request.headers)?,
@@ -107,6 +114,7 @@ pub(crate) fn publish(
         held: front.bodies.share(),
         events: 0,
         ended: false,
+        publisher,
         front,
     };
     let answers = stream::unfold(ingest, |mut ingest| async move {
@@ -154,6 +162,9 @@ impl Ingest {
 
     /// Publishes the events that a piece of the body completes, up to the first that is none.
     async fn publish_piece(&mut self, piece: &[u8], answers: &mut String) -> Result<(), Problem> {
+        if self.publisher.has_expired(self.front.hub.now()) {
+            return Err(IngestError::Expired.into());
+        }
         self.held.grow(piece.len())?;
         let (valid, utf8) = self.utf8.check(piece);
         let mut drafts = Vec::new();

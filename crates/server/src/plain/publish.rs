@@ -26,7 +26,7 @@ pub(crate) async fn publish(
     body: Incoming,
 ) -> Result<Response<Body>, Problem> {
     let fields = Fields::from_query(&Query::new(request.uri.query().unwrap_or_default()))?;
-    publisher.check(std::slice::from_ref(&topic), fields.private)?;
+    publisher.check(front, std::slice::from_ref(&topic), fields.private).await?;
     let key = RequestKey::from_headers(&request.headers)?;
     let limits = &front.config.limits;
     let bounds = Bounds {

@@ -2,7 +2,7 @@
 //! the answer says.
 
 use std::collections::HashMap;
-use std::net::IpAddr;
+use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -67,8 +67,6 @@ pub struct Asked<'a> {
     pub all: bool,
     /// Its headers.
     pub headers: &'a HeaderMap,
-    /// Whom it is from.
-    pub client: Option<IpAddr>,
 }
 
 impl<'a> Asked<'a> {
@@ -82,7 +80,6 @@ impl<'a> Asked<'a> {
             patterns: filter.patterns(),
             all: filter.is_all(),
             headers,
-            client: None,
         }
     }
 }
@@ -163,8 +160,6 @@ struct Question<'a> {
     method: &'a str,
     topics: Vec<&'a str>,
     patterns: Vec<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    client: Option<IpAddr>,
 }
 
 /// The answer, if it says more than yes.
@@ -216,7 +211,6 @@ impl Backend {
             method: asked.method,
             topics: asked.topics.iter().map(Topic::as_str).collect(),
             patterns: asked.patterns.iter().map(Pattern::as_str).chain(star).collect(),
-            client: asked.client,
         };
         let json = serde_json::to_string(&question)
             .map_err(|error| BackendError::Answer { what: error.to_string() })?;
@@ -284,9 +278,6 @@ impl Backend {
             add(5, name.as_str().as_bytes());
             asked.headers.get_all(name).iter().for_each(|value| add(6, value.as_bytes()));
         }
-        if let Some(client) = asked.client {
-            add(7, client.to_string().as_bytes());
-        }
         let mut key = [0; 32];
         key.copy_from_slice(context.finish().as_ref());
         key
@@ -316,6 +307,12 @@ impl Backend {
 
     fn answers<T>(&self, act: impl FnOnce(&mut HashMap<[u8; 32], (Verdict, Millis)>) -> T) -> T {
         act(&mut self.answers.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+impl fmt::Debug for Backend {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Backend").field("config", &self.config).finish_non_exhaustive()
     }
 }
 

@@ -9,10 +9,13 @@ use headwater_log::BoxFuture;
 use jsonwebtoken::Algorithm;
 use url::Url;
 
+use super::backend::Backend;
+use super::credential::CredentialSettings;
 use super::fetch::{Fetch, FetchError, Fetched};
 use super::issuer::Issuer;
 use super::key::KeyError;
 use super::secret::Secret;
+use super::verifier::Tokens;
 
 /// Somebody whose tokens are taken, and the keys that they must be signed with.
 #[derive(Debug, Clone)]
@@ -76,6 +79,24 @@ impl fmt::Debug for KeySource {
             Self::JwksUrl(url) => write!(f, "JwksUrl({:?})", url.host_str()),
         }
     }
+}
+
+/// How it is decided what a request may do, beside the publish key.
+#[derive(Debug, Clone)]
+pub struct Authorization {
+    /// Who decides.
+    pub judge: Judge,
+    /// Where tokens are looked for.
+    pub credentials: CredentialSettings,
+}
+
+/// Who decides what a request may do.
+#[derive(Debug, Clone)]
+pub enum Judge {
+    /// Whoever issued its token.
+    Tokens(Tokens),
+    /// The user's application, which is asked.
+    Application(Arc<Backend>),
 }
 
 /// What a token may cost.

@@ -8,6 +8,7 @@
 )]
 
 mod admin;
+mod application;
 mod browsers;
 mod client;
 mod dialect;
@@ -19,5 +20,6 @@ mod publish;
 mod server;
 mod stop;
 mod subscribe;
+mod tickets;
 mod tokens;
 mod versions;

@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use headwater_server::token::{
-    Actions, HttpFetch, IssuerConfig, KeySource, Secret, TokenLimits, Tokens,
+    Actions, Authorization, CredentialSettings, HttpFetch, IssuerConfig, Judge, KeySource, Secret,
+    TokenLimits, Tokens,
 };
 use jsonwebtoken::{EncodingKey, Header};
 use serde_json::{Value, json};
@@ -16,9 +17,9 @@ use super::server::Server;
 const SECRET: &str = "a secret of thirty-two bytes or more";
 const ISSUER: &str = "https://issuer.example";
 const AUDIENCE: &str = "https://hub.example";
-const KEY: &str = "a-publish-key-of-our-own";
+pub(crate) const KEY: &str = "a-publish-key-of-our-own";
 
-async fn server() -> Server {
+pub(crate) async fn server() -> Server {
     let issuer = IssuerConfig {
         issuer: Some(ISSUER.to_owned()),
         audiences: vec![AUDIENCE.to_owned()],
@@ -31,22 +32,27 @@ async fn server() -> Server {
     let fetch = Arc::new(HttpFetch::new().unwrap());
     let tokens = Tokens::new(vec![issuer], base, TokenLimits::default(), fetch).unwrap();
     Server::with(|config| {
-        config.tokens = Some(tokens);
+        let credentials = CredentialSettings::default();
+        config.authorization = Some(Authorization { judge: Judge::Tokens(tokens), credentials });
         config.publish_key = Some(KEY.parse().unwrap());
     })
     .await
 }
 
-fn now_s() -> u64 {
+pub(crate) fn now_s() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs()
 }
 
 /// A header line with a token that grants actions on topics.
-fn bearer(actions: &[&str], topics: &[&str]) -> String {
+pub(crate) fn bearer(actions: &[&str], topics: &[&str]) -> String {
     expiring(actions, topics, now_s() + 600)
 }
 
-fn expiring(actions: &[&str], topics: &[&str], expires_s: u64) -> String {
+pub(crate) fn expiring(actions: &[&str], topics: &[&str], expires_s: u64) -> String {
+    format!("authorization: Bearer {}\r\n", token(actions, topics, expires_s))
+}
+
+fn token(actions: &[&str], topics: &[&str], expires_s: u64) -> String {
     let details: Vec<Value> = topics
         .iter()
         .map(|topic| {
@@ -63,8 +69,7 @@ fn expiring(actions: &[&str], topics: &[&str], expires_s: u64) -> String {
     });
     let header = Header { typ: Some("at+jwt".to_owned()), ..Header::default() };
     let key = EncodingKey::from_secret(SECRET.as_bytes());
-    let token = jsonwebtoken::encode(&header, &claims, &key).unwrap();
-    format!("authorization: Bearer {token}\r\n")
+    jsonwebtoken::encode(&header, &claims, &key).unwrap()
 }
 
 #[tokio::test]
@@ -149,4 +154,43 @@ async fn a_token_that_is_no_good_is_refused_and_one_that_ends_ends_its_stream() 
     let ending = expiring(&["subscribe"], &["a"], now_s() + 2);
     let mut page = server.subscribe("/events/a", &ending).await;
     while page.next().await != Said::End {}
+}
+
+#[tokio::test]
+async fn publishing_by_cookie_takes_a_page_that_may_publish() {
+    let server = server().await;
+    let token = token(&["publish", "subscribe"], &["a"], now_s() + 600);
+    let cookie = format!("cookie: __Secure-mercure_access_token={token}\r\n");
+    let own = format!("http://{}", server.address);
+    for (from, status) in [
+        (String::new(), 400),
+        (format!("origin: {own}\r\n"), 200),
+        (format!("referer: {own}/page\r\n"), 200),
+        ("referer: https://evil.example/page\r\n".to_owned(), 400),
+        ("origin: https://evil.example\r\n".to_owned(), 403),
+        ("origin: null\r\n".to_owned(), 403),
+    ] {
+        let answer = server.post("/events/a", &format!("{cookie}{from}"), "x").await;
+        assert_eq!(answer.status, status, "{from}: {}", answer.body);
+    }
+    // Reading is not acting.
+    let mut page = server.subscribe("/events/a?since=all", &cookie).await;
+    assert_eq!(page.data().await, "x");
+}
+
+#[tokio::test]
+async fn a_stream_of_events_ends_when_its_publishers_token_does() {
+    let server = server().await;
+    let publisher = expiring(&["publish"], &["a"], now_s() + 2);
+    let mut connection = server.connect().await;
+    let head = "POST /events/a HTTP/1.1\r\nhost: localhost\r\ntransfer-encoding: chunked\r\n\
+                content-type: text/event-stream\r\n";
+    connection.write(format!("{head}{publisher}\r\n").as_bytes()).await;
+    assert!(connection.head().await.starts_with("HTTP/1.1 200"));
+    let mut answers = String::new();
+    while !answers.contains("expired") {
+        connection.write(b"9\r\ndata: x\n\n\r\n").await;
+        answers = String::from_utf8(connection.chunk().await.unwrap()).unwrap();
+        assert!(answers.contains("\"id\"") || answers.contains("\"status\":401"), "{answers}");
+    }
 }
