@@ -8,7 +8,9 @@ use std::sync::Arc;
 
 use anyhow::{Context, anyhow};
 use headwater_log::{Append, DiskLog, Draft, Epoch, IdKey, Log, MemoryLog, Millis, Outside, Topic};
-use headwater_server::token::{HttpFetch, IssuerConfig, TokenLimits, Tokens};
+use headwater_server::token::{
+    self, Authorization, BackendConfig, HttpFetch, IssuerConfig, Judge, Tokens,
+};
 use headwater_server::{AdminKey, Hub};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::net::TcpListener;
@@ -18,7 +20,7 @@ use url::Url;
 
 use crate::failure::Failure;
 use crate::logging;
-use crate::settings::{Backend, DATA, General, Given, Listen, Settings};
+use crate::settings::{Backend, DATA, General, Given, Listen, Settings, TokenSettings};
 use crate::signals::Signals;
 use crate::source::{Publish, Sources};
 
@@ -108,7 +110,8 @@ pub(crate) type Hints = dyn Fn(&str, bool) -> String + Send;
 /// ended, within five seconds; a second signal ends everything at once.
 pub(crate) async fn serve(plan: Plan) -> Result<(), Failure> {
     let (admin_listen, admin_asked_for) = plan.settings.admin_listen();
-    let Settings { general, hub: hub_config, mut http, issuers, .. } = plan.settings;
+    let publishers_known = plan.settings.knows_publishers();
+    let Settings { general, hub: hub_config, mut http, issuers, application, .. } = plan.settings;
     logging::start(&general.log_level);
     let mut signals = Signals::new().context("cannot listen to signals")?;
     raise_files_limit(http.limits.connections_max);
@@ -118,14 +121,13 @@ pub(crate) async fn serve(plan: Plan) -> Result<(), Failure> {
 
     let root = http.root(address);
     let log = open_log(&general, &root)?;
-    http.tokens = tokens(issuers, root)?;
+    http.authorization = authorization(issuers, application, &general.tokens, root)?;
     let hub = Hub::start(log, &hub_config).context("cannot start the hub's threads")?;
     let mut sources = Sources::new();
     for source in general.source {
         sources.start(source, hub.clone());
     }
     (plan.own)(&mut sources, &hub);
-    let publishers_known = http.publish_key.is_some() || http.tokens.is_some();
     if !general.listen.is_loopback() && !publishers_known {
         tracing::warn!("anybody who reaches {address} may publish, because of --insecure");
     }
@@ -247,17 +249,30 @@ fn raise_files_limit(connections_max: usize) {
     }
 }
 
-/// Who issues tokens, if anybody does. Keys at a URL are fetched, and kept fresh, in the background.
-fn tokens(issuers: Vec<IssuerConfig>, root: Url) -> Result<Option<Tokens>, Failure> {
-    if issuers.is_empty() {
+/// Who decides what may be done, if anybody does. Keys at a URL are fetched, and kept fresh, in the
+/// background.
+fn authorization(
+    issuers: Vec<IssuerConfig>,
+    application: Option<BackendConfig>,
+    settings: &TokenSettings,
+    root: Url,
+) -> Result<Option<Authorization>, Failure> {
+    if issuers.is_empty() && application.is_none() {
         return Ok(None);
     }
     let fetch = Arc::new(HttpFetch::new().context("cannot prepare for https")?);
-    let tokens = Tokens::new(issuers, root, TokenLimits::default(), fetch)
+    let tokens = Tokens::new(issuers, root, settings.limits(), fetch)
         .map_err(|(_, error)| Failure::usage(error))?;
-    let fresh = tokens.clone();
-    tokio::spawn(async move { fresh.keep_fresh().await });
-    Ok(Some(tokens))
+    let judge = if let Some(config) = application {
+        let application =
+            token::Backend::new(config, tokens).context("cannot prepare to ask authorize_url")?;
+        Judge::Application(Arc::new(application))
+    } else {
+        let fresh = tokens.clone();
+        tokio::spawn(async move { fresh.keep_fresh().await });
+        Judge::Tokens(tokens)
+    };
+    Ok(Some(Authorization { judge, credentials: settings.credentials() }))
 }
 
 /// Opens the log; says what was found on disk.

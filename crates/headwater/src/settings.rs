@@ -8,6 +8,7 @@ mod schema;
 mod shown;
 #[cfg(test)]
 mod tests;
+mod tokens;
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -16,7 +17,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
-use headwater_server::token::IssuerConfig;
+use headwater_server::token::{BackendConfig, IssuerConfig};
 use headwater_server::{Config, HubConfig, Limits, SettingError};
 use serde::de::DeserializeOwned;
 use toml::de::ValueDeserializer;
@@ -25,6 +26,7 @@ use self::layer::{Layers, Origin, Problem};
 
 use self::general::Disk;
 pub(crate) use self::general::{AdminListen, Backend, DATA, General, Listen, LogLevel};
+pub(crate) use self::tokens::TokenSettings;
 
 /// Everything that an operator may set. In a file the three parts are one: their names differ.
 #[derive(Debug)]
@@ -37,6 +39,8 @@ pub(crate) struct Settings {
     pub(crate) http: Config,
     /// Whose tokens are taken, with their keys, out of whatever files they are in.
     pub(crate) issuers: Vec<IssuerConfig>,
+    /// The application that is asked in place of tokens.
+    pub(crate) application: Option<BackendConfig>,
     /// Who set what is not a default, by the setting's name.
     origins: BTreeMap<String, Origin>,
 }
@@ -101,6 +105,7 @@ impl Settings {
         let mut settings = Self::merge(&mut layers)?;
         let mut problems = settings.read_key_files();
         problems.extend(settings.read_issuers(&given.variables));
+        problems.extend(settings.read_application());
         problems.extend(settings.validate());
         if problems.is_empty() { Ok(settings) } else { Err(SettingsError { problems }) }
     }
@@ -131,6 +136,7 @@ impl Settings {
             hub: part(&merged, &mut problems),
             http: part(&merged, &mut problems),
             issuers: Vec::new(),
+            application: None,
             origins,
         };
         if problems.is_empty() { Ok(settings) } else { Err(SettingsError { problems }) }
@@ -230,6 +236,28 @@ impl Settings {
         errors.map(|error| self.problem("issuer", error.to_string())).collect()
     }
 
+    /// Looks at who is asked in place of tokens.
+    fn read_application(&mut self) -> Option<Problem> {
+        let url = self.general.authorize_url.as_deref()?;
+        match self.general.authorize.of(url) {
+            Err((setting, what)) => Some(self.problem(setting, what)),
+            Ok(_) if !self.general.issuer.is_empty() => {
+                let what = "with authorize_url the application decides about every request, those \
+                            with tokens too: leave out either it or every [[issuer]]";
+                Some(self.problem("authorize_url", what.to_owned()))
+            }
+            Ok(application) => {
+                self.application = Some(application);
+                None
+            }
+        }
+    }
+
+    /// Whether somebody says who may publish.
+    pub(crate) fn knows_publishers(&self) -> bool {
+        self.http.publish_key.is_some() || !self.issuers.is_empty() || self.application.is_some()
+    }
+
     /// What is wrong with settings that are right each for itself.
     fn validate(&self) -> Vec<Problem> {
         let mut problems = Vec::new();
@@ -246,11 +274,13 @@ impl Settings {
             problems.push(self.problem("disk.segment_bytes", what));
         }
         let listen = self.general.listen;
-        let publishers_known = self.http.publish_key.is_some() || !self.issuers.is_empty();
-        if !listen.is_loopback() && !publishers_known && !self.general.insecure {
+        if let Some(what) = self.general.tokens.problem() {
+            problems.push(self.problem("tokens.cookie", what));
+        }
+        if !listen.is_loopback() && !self.knows_publishers() && !self.general.insecure {
             let what = format!(
                 "at {listen} anybody who reaches this machine could publish: set publish_key (or \
-                 HEADWATER_PUBLISH_KEY, or publish_key_file) or an [[issuer]] of tokens, listen at 127.0.0.1:{} behind a proxy, \
+                 HEADWATER_PUBLISH_KEY, or publish_key_file), an [[issuer]] of tokens or authorize_url, listen at 127.0.0.1:{} behind a proxy, \
                  or say --insecure if anybody may",
                 listen.address().port()
             );

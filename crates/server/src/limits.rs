@@ -10,9 +10,9 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Limits {
-    /// Connections at the same time, 20,000 by default. Each costs about 20 KiB when idle, and at most
-    /// `2 * header_bytes_max` plus one block of events when busy; under HTTP/2 that much for each of its
-    /// `streams_per_connection_max`. The system's limit on open files has to be above it.
+    /// Connections at the same time, 20,000 by default. One with a stream over HTTP/1 costs about half
+    /// a KiB when idle, others some 20 KiB, and at most `2 * header_bytes_max` plus one block of events
+    /// when busy; under HTTP/2 that much for each of its `streams_per_connection_max`. The system's limit on open files has to be above it.
     pub connections_max: usize,
     /// Connections (and requests through trusted proxies) of one IPv4 address or IPv6 /64 network at the
     /// same time, 1,000 by default. Loopback and trusted proxies are not counted.

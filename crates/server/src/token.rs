@@ -27,6 +27,7 @@ pub use credential::{
 pub use error::{Check, Outcome, Refusal, TokenError};
 pub use fetch::{Fetch, FetchError, Fetched, HttpFetch};
 pub use headwater_hub::{Access, Action, Actions};
+pub use http::HeaderName;
 pub use jsonwebtoken::Algorithm;
 pub use key::KeyError;
 pub use secret::Secret;

@@ -14,6 +14,7 @@ use url::Url;
 
 use super::issuer::{self, Issuer};
 use super::retention::{Rule, retention};
+use super::tokens::{AuthorizeSettings, TokenSettings};
 use crate::source::Source;
 
 /// What the program itself has to know.
@@ -43,6 +44,10 @@ pub(crate) struct General {
     /// Whose tokens are taken.
     #[serde(deserialize_with = "issuer::list")]
     pub(crate) issuer: Vec<Issuer>,
+    pub(crate) tokens: TokenSettings,
+    /// The application that is asked about each request, in place of tokens.
+    pub(crate) authorize_url: Option<String>,
+    pub(crate) authorize: AuthorizeSettings,
 }
 
 impl Default for General {
@@ -62,6 +67,9 @@ impl Default for General {
             retention: Vec::new(),
             source: Vec::new(),
             issuer: Vec::new(),
+            tokens: TokenSettings::default(),
+            authorize_url: None,
+            authorize: AuthorizeSettings::default(),
         }
     }
 }

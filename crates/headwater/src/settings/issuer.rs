@@ -156,7 +156,7 @@ impl Issuer {
 }
 
 /// Whether nobody can change what comes from there on its way.
-fn is_safe(url: &Url) -> bool {
+pub(super) fn is_safe(url: &Url) -> bool {
     let loopback = match url.host() {
         Some(Host::Domain(name)) => name == "localhost",
         Some(Host::Ipv4(address)) => address.is_loopback(),

@@ -277,6 +277,27 @@ fn issuers_are_read_and_their_secrets_not_shown() {
 }
 
 #[test]
+fn an_application_is_asked_in_place_of_tokens() {
+    let url = "authorize_url = \"https://app.example/may\"\n";
+    let settings = load(&format!("listen = \"0.0.0.0:8080\"\n{url}"), &[], &[]).unwrap();
+    assert!(settings.knows_publishers());
+    assert_eq!(settings.application.unwrap().url.as_str(), "https://app.example/may");
+    let issuer = "[[issuer]]\nissuer = \"x\"\naudiences = [\"hub\"]\n\
+                  secret = \"31415926535897932384626433832795\"";
+    for (text, says) in [
+        (format!("{url}{issuer}"), "headwater.toml:1: with authorize_url the application decides"),
+        ("authorize_url = \"http://app.example/\"".to_owned(), "begin with https://"),
+        ("authorize_url = \"https://u:p@app.example/\"".to_owned(), "has no password"),
+        (format!("{url}[authorize]\nheaders = [\"a b\"]"), "`a b` in authorize.headers"),
+        (format!("{url}[authorize]\nquestions_max = 0"), "authorize.questions_max has to be"),
+        ("[tokens]\ncookie = \"a=b\"".to_owned(), "tokens.cookie is the name of a cookie"),
+    ] {
+        let error = load(&text, &[], &[]).unwrap_err();
+        assert!(error.contains(says), "{error}");
+    }
+}
+
+#[test]
 fn sources_of_flags_come_after_those_of_the_file() {
     let file = "[[source]]\nkind = \"exec\"\ntopic = \"a\"\ncommand = \"x\"";
     let flags =
@@ -347,6 +368,7 @@ fn the_example_file_shows_every_setting_with_its_default() {
         "data = \"/var/lib/headwater\"",
         "publish_key_file = \"/etc/headwater/publish.key\"",
         "admin_key_file = \"/etc/headwater/admin.key\"",
+        "authorize_url = \"https://www.example.com/may\"",
     ];
     let possible = values.iter().fold(defaults.to_owned(), |text, value| {
         assert!(text.contains(value), "{value} is not in the example");

@@ -67,13 +67,13 @@ struct Key {
 
 /// Prints the checks.
 pub(super) async fn run(args: Args) -> Result<(), Failure> {
-    let issuers = args.issuers()?;
+    let (issuers, limits) = args.issuers()?;
     let public = "http://127.0.0.1:8080/.well-known/mercure";
     let base = args.base.map_or_else(|| Url::parse(public), Ok).context("no base URL")?;
     let token = args.token.read()?;
     let fetch = Arc::new(HttpFetch::new().context("cannot prepare for https")?);
-    let tokens = Tokens::new(issuers, base, TokenLimits::default(), fetch)
-        .map_err(|(_, error)| Failure::usage(error))?;
+    let tokens =
+        Tokens::new(issuers, base, limits, fetch).map_err(|(_, error)| Failure::usage(error))?;
     let now = Millis(now_s().saturating_mul(1000));
     let mut text = String::new();
     for check in tokens.examine(&token, now).await {
@@ -114,31 +114,33 @@ fn granted(access: &Access) -> String {
 
 impl Args {
     /// The issuer of the key that is given here, or those of the settings.
-    fn issuers(&self) -> Result<Vec<IssuerConfig>, Failure> {
+    fn issuers(&self) -> Result<(Vec<IssuerConfig>, TokenLimits), Failure> {
         let Some(keys) = self.keys()? else {
             let given = settings::Given::here(self.config.clone());
-            let issuers = Settings::load(&given).map_err(Failure::usage)?.issuers;
+            let Settings { issuers, general, .. } =
+                Settings::load(&given).map_err(Failure::usage)?;
             if issuers.is_empty() {
                 return Err(Failure::Usage(anyhow!(
                     "there is no issuer: give settings that have an [[issuer]] with --config, or a \
                      key with --secret-file, --public-key-file, --jwks-file or --jwks-url"
                 )));
             }
-            return Ok(issuers);
+            return Ok((issuers, general.tokens.limits()));
         };
         if !self.compat && (self.iss.is_none() || self.aud.is_empty()) {
             return Err(Failure::Usage(anyhow!(
                 "with a key, say whose it is and what the hub is called: --iss and --aud, or --compat"
             )));
         }
-        Ok(vec![IssuerConfig {
+        let issuer = IssuerConfig {
             issuer: self.iss.clone(),
             audiences: self.aud.clone(),
             keys,
             algorithms: self.algorithm.clone(),
             actions: Actions::ALL,
             compat: self.compat,
-        }])
+        };
+        Ok((vec![issuer], TokenLimits::default()))
     }
 
     fn keys(&self) -> Result<Option<KeySource>, Failure> {

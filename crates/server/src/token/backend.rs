@@ -39,15 +39,22 @@ pub struct BackendConfig {
 }
 
 impl BackendConfig {
+    /// The default of `questions_max`.
+    pub const QUESTIONS_MAX: usize = 64;
+    /// The default of `answers_max`.
+    pub const ANSWERS_MAX: usize = 16_384;
+    /// The default of `age_max`.
+    pub const AGE_MAX: Duration = Duration::from_secs(3600);
+
     /// The defaults, for an application there.
     #[must_use]
     pub fn new(url: Url) -> Self {
         Self {
             url,
             headers: vec![AUTHORIZATION, COOKIE],
-            questions_max: 64,
-            answers_max: 16_384,
-            age_max: Duration::from_secs(3600),
+            questions_max: Self::QUESTIONS_MAX,
+            answers_max: Self::ANSWERS_MAX,
+            age_max: Self::AGE_MAX,
         }
     }
 }
