@@ -20,7 +20,7 @@ use url::Url;
 
 use crate::failure::Failure;
 use crate::logging;
-use crate::settings::{Backend, DATA, General, Given, Listen, Settings, TokenSettings};
+use crate::settings::{Backend, DATA, General, Given, Listen, Settings, TokenSettings, mercure};
 use crate::signals::Signals;
 use crate::source::{Publish, Sources};
 
@@ -121,7 +121,14 @@ pub(crate) async fn serve(plan: Plan) -> Result<(), Failure> {
 
     let root = http.root(address);
     let log = open_log(&general, &root)?;
+    http.mercure.authorization_servers = mercure::authorization_servers(&issuers);
     http.authorization = authorization(issuers, application, &general.tokens, root)?;
+    if let Some(authorization) = &mut http.authorization {
+        authorization.credentials.compat = http.mercure.compat.is_on();
+    }
+    if let Some(warning) = mercure::warning(&http.mercure) {
+        tracing::warn!("{warning}");
+    }
     let hub = Hub::start(log, &hub_config).context("cannot start the hub's threads")?;
     let mut sources = Sources::new();
     for source in general.source {

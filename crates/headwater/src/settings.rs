@@ -3,6 +3,7 @@
 mod general;
 mod issuer;
 mod layer;
+pub(crate) mod mercure;
 mod retention;
 mod schema;
 mod shown;

@@ -14,8 +14,11 @@ use crate::subscription::{Gap, Resume};
 /// response. The colon line spoils such a rest, the `data` line makes Firefox take the id, and the id
 /// lets a page that has received nothing yet come back to where it began.
 pub(crate) fn open(encoding: Encoding, resume: Resume, retry_ms: u64, id: &str) -> Bytes {
-    if !encoding.is_sse() {
-        return Bytes::new();
+    match encoding {
+        Encoding::Ndjson => return Bytes::new(),
+        // As Mercure hubs begin, so that proxies and clients see that something has.
+        Encoding::Mercure => return Bytes::from(format!(":\nretry: {retry_ms}\nid: {id}\n")),
+        Encoding::Sse | Encoding::SseEnvelope => {}
     }
     let resume = resume.as_str();
     Bytes::from(format!(
@@ -45,8 +48,10 @@ pub(crate) fn heartbeat(encoding: Encoding) -> Bytes {
 
 /// The last bytes of a stream that ends because the hub stops: when to come back.
 pub(crate) fn end(encoding: Encoding, retry_ms: u64) -> Bytes {
-    if !encoding.is_sse() {
-        return Bytes::new();
+    match encoding {
+        Encoding::Ndjson => return Bytes::new(),
+        Encoding::Mercure => return Bytes::from(format!("retry: {retry_ms}\n")),
+        Encoding::Sse | Encoding::SseEnvelope => {}
     }
     write_fields(&EventFields { retry: Some(retry_ms), ..EventFields::default() })
 }
@@ -58,7 +63,13 @@ struct Json<'a> {
     data: &'a str,
 }
 
+/// In the Mercure dialect a block is its id alone, without the blank line that would end it: to the
+/// standard it is then the beginning of the next event, which has an id of its own; clients that look at
+/// each line know the new place at once; and those that take any block for an event, data or not, see none.
 fn block(encoding: Encoding, event_type: &str, data: &str, id: &str) -> Bytes {
+    if encoding == Encoding::Mercure {
+        return Bytes::from(format!("id: {id}\n"));
+    }
     if encoding.is_sse() {
         return write_fields(&EventFields {
             event_type: Some(event_type),

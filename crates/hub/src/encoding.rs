@@ -14,11 +14,22 @@ pub enum Encoding {
     SseEnvelope,
     /// The event's JSON form, a line each.
     Ndjson,
+    /// The same frames as [`Sse`](Self::Sse); the hub's own blocks are no events, not even empty ones.
+    Mercure,
 }
 
 impl Encoding {
-    /// How many there are; the discriminants are below it.
-    pub(crate) const COUNT: usize = 3;
+    /// How many kinds of frames there are.
+    pub(crate) const FRAMES: usize = 3;
+
+    /// Which of them its events have.
+    pub(crate) fn frame(self) -> usize {
+        match self {
+            Self::Sse | Self::Mercure => 0,
+            Self::SseEnvelope => 1,
+            Self::Ndjson => 2,
+        }
+    }
 
     /// Whether it is `text/event-stream`.
     #[must_use]
@@ -54,7 +65,7 @@ pub(crate) fn id_of(record: &Record, key: &IdKey) -> String {
 pub fn encode(record: &Record, encoding: Encoding, key: &IdKey) -> Bytes {
     let id = id_of(record, key);
     match encoding {
-        Encoding::Sse => sse(record, &record.event.data, &id),
+        Encoding::Sse | Encoding::Mercure => sse(record, &record.event.data, &id),
         Encoding::SseEnvelope => sse(record, &json(record, &id), &id),
         Encoding::Ndjson => {
             let mut line = json(record, &id);

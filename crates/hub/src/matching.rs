@@ -118,12 +118,14 @@ impl<T: Default> PatternSet<T> {
     pub(crate) fn matching(&self, topic: &Topic) -> Vec<PatternId> {
         let mut found = Vec::new();
         for base in &self.bases {
-            let Ok(url) = base.url.join(topic.as_str()) else { continue };
+            let url = base.url.join(topic.as_str()).ok();
             let matches = |id: &PatternId| {
-                self.patterns.get(*id).is_some_and(|(pattern, _)| pattern.matches_url(&url))
+                let pattern = self.patterns.get(*id).map(|(pattern, _)| pattern);
+                pattern.is_some_and(|pattern| pattern.matches_resolved(topic, url.as_ref()))
             };
             found.extend(base.others.iter().filter(|id| matches(id)));
-            let Some(root) = base.sites.get(&key(&url)) else { continue };
+            let Some(url) = &url else { continue };
+            let Some(root) = base.sites.get(&key(url)) else { continue };
             let mut nodes = vec![root];
             // A path begins with a slash: what is before it is no segment.
             for segment in url.path().split('/').skip(1) {

@@ -24,6 +24,15 @@ pub struct Opening {
     pub began: Removals,
 }
 
+impl Opening {
+    /// Whether the place that was asked for is one that a crash took, and what follows is what took its
+    /// place.
+    #[must_use]
+    pub fn went_elsewhere(&self) -> bool {
+        self.told != self.cursor && self.told != Position::FOREIGN
+    }
+}
+
 /// Resolves a start. Asks the log once or twice; `now` is the hub's time. `held` is the window's
 /// [`base`](crate::Snapshot::base): what lies beyond it is delivered even if the log has let it go.
 ///

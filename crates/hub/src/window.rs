@@ -7,7 +7,7 @@ use std::sync::{Arc, OnceLock};
 use bytes::Bytes;
 use headwater_log::{Event, IdKey, Offset, Position, Record, TailBatch, Topic};
 
-use crate::encoding::{Encoding, encode};
+use crate::encoding::{Encoding, encode, id_of};
 
 /// One ring of the newest records in log order, bounded in bytes. Whoever reads the log's tail writes
 /// it; everybody else reads a [`Snapshot`].
@@ -31,12 +31,12 @@ pub struct Snapshot {
 /// A record, and its frames as they come to be needed.
 pub struct Entry {
     record: Arc<Record>,
-    frames: [OnceLock<Bytes>; Encoding::COUNT],
+    frames: [OnceLock<Bytes>; Encoding::FRAMES],
 }
 
 impl Entry {
     fn new(record: Arc<Record>) -> Self {
-        Self { record, frames: [const { OnceLock::new() }; Encoding::COUNT] }
+        Self { record, frames: [const { OnceLock::new() }; Encoding::FRAMES] }
     }
 
     /// The record.
@@ -226,6 +226,17 @@ impl Snapshot {
         self.through
     }
 
+    /// The id of the newest record, if it is in the window.
+    #[must_use]
+    pub fn last_id(&self, key: &IdKey) -> Option<String> {
+        let last = self.through.offset;
+        let newest = |chunk: &Arc<Chunk>| {
+            chunk.entries().take_while(|entry| entry.offset() <= last).last().cloned()
+        };
+        let entry = self.chunks.iter().rev().find_map(newest)?;
+        Some(id_of(&entry.record, key))
+    }
+
     /// At most `count` entries after a cursor that lies in the window, in log order.
     pub(crate) fn after(&self, cursor: Offset, count: usize) -> Vec<Arc<Entry>> {
         self.chunks_after(cursor)
@@ -277,7 +288,7 @@ impl Snapshot {
     /// An entry's frame, made now if nobody needed it before, and charged to the window.
     pub(crate) fn frame(&self, entry: &Entry, encoding: Encoding, key: &IdKey) -> Bytes {
         let mut made = 0;
-        let frame = entry.frames.get(encoding as usize).map(|frame| {
+        let frame = entry.frames.get(encoding.frame()).map(|frame| {
             frame.get_or_init(|| {
                 let frame = encode(&entry.record, encoding, key);
                 made = frame.len();

@@ -64,6 +64,7 @@ pub struct EventType(Option<Arc<str>>);
 
 /// WHATWG HTML 9.2.6: "Initialize event's type attribute to \"message\"".
 const MESSAGE: &str = "message";
+const MERCURE: &str = "mercure";
 
 impl EventType {
     /// The longest type, in bytes.
@@ -83,10 +84,24 @@ impl EventType {
         if let Some(character) = first_invisible(text) {
             return Err(EventTypeError::Invisible { character });
         }
-        if text.starts_with("hub.") || matches!(text, "open" | "error" | "mercure") {
+        if text.starts_with("hub.") || matches!(text, "open" | "error" | MERCURE) {
             return Err(EventTypeError::Reserved { text: text.into() });
         }
         Ok(Self(Some(text.into())))
+    }
+
+    /// The type of updates about active subscriptions, which only the hub itself publishes.
+    #[must_use]
+    pub fn mercure() -> Self {
+        Self(Some(MERCURE.into()))
+    }
+
+    /// Parses the type of an event that is in a log: a publisher's, or one of the hub's own.
+    ///
+    /// # Errors
+    /// What is wrong with the text.
+    pub fn parse_kept(text: &str) -> Result<Self, EventTypeError> {
+        if text == MERCURE { Ok(Self::mercure()) } else { Self::parse(text) }
     }
 
     /// The type's name: `message` if none was given.
@@ -191,6 +206,8 @@ mod tests {
         for text in ["hub.", "hub.gap", "open", "error", "mercure"] {
             assert_eq!(EventType::parse(text), Err(EventTypeError::Reserved { text: text.into() }));
         }
+        assert_eq!(EventType::parse_kept("mercure").unwrap(), EventType::mercure());
+        assert!(EventType::parse_kept("hub.gap").is_err());
         for character in ['\r', '\n', '\0', '\u{2066}'] {
             assert_eq!(
                 EventType::parse(&format!("x{character}data: injected")),

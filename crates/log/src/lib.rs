@@ -43,4 +43,5 @@ pub use position::{Epoch, Offset, Position};
 pub use removed::Removals;
 pub use retention::{Keep, Retention};
 pub use template::{Template, TemplateError};
+pub use text::first_invisible;
 pub use topic::{Topic, TopicError};

@@ -1,4 +1,4 @@
-//! URL Patterns over topics.
+//! Patterns over topics: URL Patterns and, for Mercure 0.x, URI Templates.
 
 mod path;
 
@@ -12,13 +12,15 @@ use urlpattern::{UrlPattern, UrlPatternInit, UrlPatternMatchInput, UrlPatternOpt
 
 use self::path::PathPattern;
 pub use self::path::Piece;
+use crate::template::{Template, TemplateError};
 use crate::text::first_invisible;
 use crate::topic::Topic;
 
-/// A compiled URL Pattern, evaluated on a topic resolved against a base URL.
+/// A compiled URL Pattern, evaluated on a topic resolved against a base URL; or a URI Template, which the
+/// topic itself is held against.
 ///
 /// `/stocks/:symbol` matches the topics `stocks/AAPL` and `/stocks/AAPL`. Two patterns are equal when
-/// their texts and bases are. Cloning costs one reference count.
+/// their kinds, texts and bases are. Cloning costs one reference count.
 #[derive(Clone)]
 pub struct Pattern(Arc<Compiled>);
 
@@ -31,6 +33,7 @@ struct Compiled {
 enum Means {
     Path(PathPattern),
     Other(Box<UrlPattern<BoundedRegex>>),
+    Template(Template),
 }
 
 impl Pattern {
@@ -58,14 +61,34 @@ impl Pattern {
         }
     }
 
+    /// A topic selector of Mercure 0.x that is a URI Template: it matches the topic that has its own text,
+    /// and its expansions. `None` if the text is no template, and means only itself. Costs its length.
+    ///
+    /// # Errors
+    /// If it is longer than any pattern, or holds what no topic can.
+    pub fn template(text: &str, base: &Url) -> Result<Option<Self>, PatternError> {
+        if let Some(character) = first_invisible(text) {
+            return Err(PatternError::Invisible { character });
+        }
+        match Template::parse(text) {
+            Ok(_) if !text.contains('{') => Ok(None),
+            Ok(template) => Ok(Some(Self::new(text, base, Means::Template(template)))),
+            Err(TemplateError::TooLong { bytes }) => Err(PatternError::TooLong { bytes }),
+            Err(_) => Ok(None),
+        }
+    }
+
     fn compile(text: &str, base: &Url) -> Result<Self, PatternError> {
-        let pattern =
-            UrlPatternInit::parse_constructor_string::<BoundedRegex>(text, Some(base.clone()))
-                .and_then(|init| UrlPattern::parse(init, UrlPatternOptions::default()))
-                .map_err(|error| PatternError::Syntax {
-                    text: text.into(),
-                    reason: error.to_string(),
-                })?;
+        let init = UrlPatternInit::parse_constructor_string::<BoundedRegex>;
+        // One with a scheme of its own is relative to nothing: the standard would put the base's path
+        // before that of `urn\:isbn\:*`.
+        let pattern = init(text, None)
+            .or_else(|_| init(text, Some(base.clone())))
+            .and_then(|init| UrlPattern::parse(init, UrlPatternOptions::default()))
+            .map_err(|error| PatternError::Syntax {
+                text: text.into(),
+                reason: error.to_string(),
+            })?;
         Ok(Self::new(text, base, Means::Other(Box::new(pattern))))
     }
 
@@ -85,18 +108,30 @@ impl Pattern {
     /// callers remember the answer.
     #[must_use]
     pub fn matches(&self, topic: &Topic) -> bool {
-        self.0.base.join(topic.as_str()).is_ok_and(|url| self.matches_url(&url))
+        match &self.0.means {
+            Means::Template(_) => self.matches_resolved(topic, None),
+            _ => self.matches_resolved(topic, self.0.base.join(topic.as_str()).ok().as_ref()),
+        }
     }
 
-    /// Whether it matches a topic that has been resolved against [`base`](Self::base).
+    /// Whether it matches a topic that has been resolved against [`base`](Self::base), if it can be.
     #[must_use]
-    pub fn matches_url(&self, url: &Url) -> bool {
-        match &self.0.means {
-            Means::Path(path) => path.matches(url, &self.0.base),
-            Means::Other(pattern) => {
+    pub fn matches_resolved(&self, topic: &Topic, url: Option<&Url>) -> bool {
+        match (&self.0.means, url) {
+            (Means::Template(template), _) => {
+                *self.0.text == *topic.as_str() || template.matches(topic.as_str())
+            }
+            (_, None) => false,
+            (Means::Path(path), Some(url)) => path.matches(url, &self.0.base),
+            (Means::Other(pattern), Some(url)) => {
                 pattern.test(UrlPatternMatchInput::Url(url.clone())).unwrap_or(false)
             }
         }
+    }
+
+    /// Whether it is a URI Template.
+    fn is_template(&self) -> bool {
+        matches!(self.0.means, Means::Template(_))
     }
 
     /// What topics are resolved against.
@@ -111,14 +146,15 @@ impl Pattern {
     pub fn path(&self) -> Option<(&Url, &[Piece])> {
         match &self.0.means {
             Means::Path(path) => Some((path.site.as_ref().unwrap_or(&self.0.base), &path.pieces)),
-            Means::Other(_) => None,
+            Means::Other(_) | Means::Template(_) => None,
         }
     }
 }
 
 impl PartialEq for Pattern {
     fn eq(&self, other: &Self) -> bool {
-        self.0.text == other.0.text && self.0.base == other.0.base
+        let same = self.0.text == other.0.text && self.0.base == other.0.base;
+        same && self.is_template() == other.is_template()
     }
 }
 
@@ -218,6 +254,8 @@ mod tests {
         assert!(matches("/a/*", "a/b/c"));
         assert!(matches("/rooms/([0-9]+)", "rooms/12"));
         assert!(!matches("/rooms/([0-9]+)", "rooms/x"));
+        assert!(matches("urn\\:isbn\\:*", "urn:isbn:1"));
+        assert!(!matches("urn\\:isbn\\:*", "urn:issn:1"));
     }
 
     #[test]

@@ -6,7 +6,8 @@ use icu_properties::props::GeneralCategory;
 /// The first character of `text` that is a control (Cc) or format (Cf) character.
 ///
 /// Such characters are invisible: two names that differ by one look the same to whoever reads them.
-pub(crate) fn first_invisible(text: &str) -> Option<char> {
+#[must_use]
+pub fn first_invisible(text: &str) -> Option<char> {
     let categories = CodePointMapData::<GeneralCategory>::new();
     text.chars().find(|&character| match character {
         ' '..='~' => false,

@@ -30,6 +30,28 @@ impl Topic {
         if text == "*" {
             return Err(TopicError::Star);
         }
+        Self::visible(text)
+    }
+
+    /// The longest topic that the hub itself publishes to, in bytes: one that names a subscription holds
+    /// the subscription's own topic, percent-encoded.
+    pub const OWN_BYTES_MAX: usize = 4096;
+
+    /// Parses a topic that the hub itself publishes to, or that is in a log: it may be longer.
+    ///
+    /// # Errors
+    /// What is wrong with the text.
+    pub fn parse_kept(text: &str) -> Result<Self, TopicError> {
+        if text.len() > Self::OWN_BYTES_MAX {
+            return Err(TopicError::TooLong { bytes: text.len() });
+        }
+        match text.len() > Self::BYTES_MAX {
+            true => Self::visible(text),
+            false => Self::parse(text),
+        }
+    }
+
+    fn visible(text: &str) -> Result<Self, TopicError> {
         match first_invisible(text) {
             Some(character) => Err(TopicError::Invisible { character }),
             None => Ok(Self(text.into())),
@@ -94,6 +116,9 @@ mod tests {
     fn refuses_what_cannot_be_a_name() {
         assert_eq!(Topic::parse(""), Err(TopicError::Empty));
         assert_eq!(Topic::parse("*"), Err(TopicError::Star));
+        assert!(Topic::parse_kept(&"x".repeat(4096)).is_ok());
+        assert!(Topic::parse_kept(&"x".repeat(4097)).is_err());
+        assert_eq!(Topic::parse_kept(""), Err(TopicError::Empty));
         assert_eq!(Topic::parse(&"x".repeat(1025)), Err(TopicError::TooLong { bytes: 1025 }));
         for character in ['\0', '\n', '\u{7f}', '\u{85}', '\u{200b}', '\u{feff}', '\u{e0001}'] {
             assert_eq!(

@@ -11,6 +11,7 @@ use sha2::{Digest, Sha256};
 use url::Url;
 
 use crate::limits::Limits;
+use crate::mercure::MercureConfig;
 use crate::token::Authorization;
 
 /// The settings of the HTTP server. Their defaults suit a hub on loopback.
@@ -31,6 +32,8 @@ pub struct Config {
     pub publish_origins: Vec<Origin>,
     /// What a client may use up.
     pub limits: Limits,
+    /// The Mercure dialect.
+    pub mercure: MercureConfig,
     /// Who decides what may be done. Without it everybody may subscribe, and no event can be private.
     #[serde(skip)]
     pub authorization: Option<Authorization>,
@@ -264,6 +267,14 @@ pub enum SettingError {
         "`{text}` is not an origin: give scheme, host and port only, such as https://www.example.com"
     )]
     Origin {
+        /// What was given.
+        text: String,
+    },
+    /// Not a plain path, or one that means something else.
+    #[error(
+        "`{text}` cannot be where the Mercure hub is: give a path of letters, digits, `-`, `.`, `_` and `~`, such as /.well-known/mercure, that is not below /events, /tickets or /healthz"
+    )]
+    HubPath {
         /// What was given.
         text: String,
     },

@@ -21,7 +21,8 @@ pub(crate) struct Cors {
 /// What a page may send. `fetch` and XHR are preflighted for `Last-Event-ID`.
 const REQUEST_HEADERS: &str =
     "Accept, Authorization, Cache-Control, Content-Type, Idempotency-Key, Last-Event-ID";
-const RESPONSE_HEADERS: &str = "Headwater-Resume, Retry-After";
+const RESPONSE_HEADERS: &str =
+    "Headwater-Resume, Last-Event-ID, Link, Mercure-Last-Event-ID, Retry-After";
 /// Two hours: what browsers allow at most.
 const MAX_AGE_S: u16 = 7200;
 

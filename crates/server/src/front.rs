@@ -32,6 +32,7 @@ use crate::config::Config;
 use crate::cors::Cors;
 use crate::guard::Guard;
 use crate::limits::Limits;
+use crate::mercure::Mercure;
 use crate::plain::intake::Budget;
 use crate::token::Tickets;
 
@@ -43,6 +44,7 @@ pub(crate) struct Front {
     pub(crate) base: Url,
     pub(crate) guard: Guard,
     pub(crate) cors: Cors,
+    pub(crate) mercure: Mercure,
     pub(crate) bodies: Budget,
     pub(crate) addresses: Addresses,
     /// `None` where no key can be made for them.
@@ -123,8 +125,10 @@ impl Front {
         ] {
             hub.metrics().limit(setting, max);
         }
+        let base = config.root(address);
         Ok(Self {
-            base: config.root(address),
+            mercure: Mercure::new(&config.mercure, &base),
+            base,
             guard: Guard::new(&config, address),
             cors: Cors::new(&config),
             bodies: Budget::new(limits.bodies_bytes_max),

@@ -115,6 +115,17 @@ impl Hub {
         self.0.log.id_key().seal(position)
     }
 
+    /// The id of the newest event, as it was handed out; of its place, if the event itself is not at hand;
+    /// `None` while nothing is kept.
+    pub(crate) fn last_id(&self) -> Option<String> {
+        let bounds = self.0.log.bounds();
+        if bounds.tail.offset <= bounds.floor {
+            return None;
+        }
+        let seen = self.0.seen.borrow().clone();
+        Some(seen.last_id(self.0.log.id_key()).unwrap_or_else(|| self.id(bounds.tail)))
+    }
+
     /// Why the hub cannot do its work now, if it cannot.
     #[must_use]
     pub fn trouble(&self) -> Option<String> {

@@ -16,6 +16,7 @@ mod guard;
 mod health;
 mod hub;
 mod limits;
+mod mercure;
 mod metrics;
 mod opened;
 mod plain;
@@ -36,4 +37,5 @@ pub use config::{
 pub use front::{ServeError, serve};
 pub use hub::{Hub, HubConfig, SubscribeError, now};
 pub use limits::Limits;
+pub use mercure::{Compat, HubPath, MercureConfig};
 pub use stream::EventStream;

@@ -7,7 +7,7 @@ mod idempotency;
 mod ingest;
 pub(crate) mod intake;
 mod longpoll;
-mod publish;
+pub(crate) mod publish;
 pub(crate) mod query;
 mod refuse;
 pub(crate) mod start;
@@ -200,13 +200,13 @@ fn stream_response(form: Form, body: Body) -> Response<Body> {
 }
 
 /// The body's media type in lower case, without parameters; empty if none is given.
-fn media_type(headers: &HeaderMap) -> String {
+pub(crate) fn media_type(headers: &HeaderMap) -> String {
     let value = headers.get(CONTENT_TYPE).map(HeaderValue::as_bytes).unwrap_or_default();
     let value = value.split(|&byte| byte == b';').next().unwrap_or_default();
     String::from_utf8_lossy(value.trim_ascii()).to_ascii_lowercase()
 }
 
-fn check_encoding(headers: &HeaderMap) -> Result<(), Problem> {
+pub(crate) fn check_encoding(headers: &HeaderMap) -> Result<(), Problem> {
     let plain = |value: &HeaderValue| value.as_bytes().eq_ignore_ascii_case(b"identity");
     if headers.get_all(CONTENT_ENCODING).iter().all(plain) {
         return Ok(());

@@ -17,6 +17,7 @@ use crate::config::Page;
 use crate::cors::Cors;
 use crate::front::{Front, Full, Peer, Place, Wire, forwarded_for};
 use crate::health;
+use crate::mercure;
 use crate::plain::{self, Address};
 use crate::problem::{Exceeded, Problem};
 
@@ -40,7 +41,12 @@ pub(crate) async fn answer(
             let answered = dispatch(front, &request, body).await;
             answered.unwrap_or_else(Problem::into_response)
         }
-        Err(full) => plain::refuse(&front.hub, &request, full.status(), full.detail()),
+        Err(full) => match front.mercure.address(request.uri.path()) {
+            Some(address) => {
+                mercure::refuse(&front.hub, &request, address, full.status(), full.detail())
+            }
+            None => plain::refuse(&front.hub, &request, full.status(), full.detail()),
+        },
     };
     if response.headers().contains_key(plain::RESUME) {
         wire.listen();
@@ -100,6 +106,9 @@ async fn dispatch(
     }
     if path == TICKETS {
         return authority::answer_tickets(front, request, body).await;
+    }
+    if let Some(address) = front.mercure.address(path) {
+        return mercure::answer(front, request, body, address).await;
     }
     let page = front.config.pages.iter().find(|page| page.path == path);
     let response = match (page, path) {

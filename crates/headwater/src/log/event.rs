@@ -71,7 +71,7 @@ pub(crate) fn parse(line: &[u8], now: Millis) -> Result<Draft, LineError> {
     }
     let mut topics: Vec<Topic> = Vec::with_capacity(names.len());
     for name in names {
-        let topic = Topic::parse(&name)?;
+        let topic = Topic::parse_kept(&name)?;
         if !topics.contains(&topic) {
             topics.push(topic);
         }
@@ -81,7 +81,7 @@ pub(crate) fn parse(line: &[u8], now: Millis) -> Result<Draft, LineError> {
     let event = Event {
         time,
         topics: topics.into(),
-        event_type: EventType::parse(line.r#type.as_deref().unwrap_or_default())?,
+        event_type: EventType::parse_kept(line.r#type.as_deref().unwrap_or_default())?,
         data: line.data.into(),
         retry: line.retry,
         private: line.private,

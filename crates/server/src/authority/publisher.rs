@@ -61,6 +61,7 @@ impl Publisher {
         topics: &[Topic],
         private: bool,
     ) -> Result<(), DraftError> {
+        front.mercure.check_topics(topics)?;
         if private && !self.private {
             return Err(DraftError::Private);
         }

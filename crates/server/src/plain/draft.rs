@@ -50,6 +50,10 @@ pub(crate) enum DraftError {
     Private,
     #[error("{}", .0.detail)]
     Refused(Refusal),
+    #[error(
+        "the topic `{topic}` lies in the Mercure hub's own namespace, to which only the hub itself publishes: choose another"
+    )]
+    Reserved { topic: Topic },
 }
 
 impl DraftError {

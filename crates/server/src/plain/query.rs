@@ -94,7 +94,7 @@ fn decode(raw: &str, plus_is_space: bool) -> Result<Cow<'_, str>, PercentError> 
 
 /// The bytes that a text stands for, and whether a `%` in it was not followed by two digits, which is
 /// then left as it is.
-fn percent_decode(raw: &str, plus_is_space: bool) -> (Cow<'_, [u8]>, bool) {
+pub(crate) fn percent_decode(raw: &str, plus_is_space: bool) -> (Cow<'_, [u8]>, bool) {
     let special = |byte: u8| byte == b'%' || (plus_is_space && byte == b'+');
     if !raw.bytes().any(special) {
         return (Cow::Borrowed(raw.as_bytes()), false);

@@ -134,13 +134,17 @@ impl Connection {
         std::mem::take(&mut self.read)
     }
 
-    /// The stream that the next answer is.
-    pub(crate) async fn subscriber(mut self) -> Subscriber {
+    /// The stream that the next answer is, from its first byte.
+    pub(crate) async fn stream(mut self) -> Subscriber {
         let head = self.head().await;
         let framing = framing(&head);
         let decoder = Decoder::new().report_comments(true);
-        let mut subscriber =
-            Subscriber { connection: self, head, framing, decoder, seen: Default::default() };
+        Subscriber { connection: self, head, framing, decoder, seen: Default::default() }
+    }
+
+    /// The stream that the next answer is; an event stream has begun.
+    pub(crate) async fn subscriber(self) -> Subscriber {
+        let mut subscriber = self.stream().await;
         if subscriber.head.contains("content-type: text/event-stream") {
             subscriber.next().await;
         }
