@@ -13,11 +13,13 @@ mod chunked;
 mod engines;
 pub mod http;
 mod hub;
+mod old;
 mod program;
 mod proxy;
 mod wire;
 
 pub use browser::{Browser, Engine};
 pub use hub::Hub;
+pub use old::{OldEngine, OldPage};
 pub use program::Program;
 pub use proxy::{Block, Cut, Drop, Progress, Proxy};

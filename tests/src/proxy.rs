@@ -179,7 +179,10 @@ async fn serve(mut page: TcpStream, shared: &Shared) -> Result<()> {
     if let Some(key) = request.target.strip_prefix("/report/") {
         let report = request.body.clone();
         shared.stream(key)?.progress.send_modify(|progress| progress.report = Some(report));
-        return Ok(page.write_all(b"HTTP/1.1 204 No Content\r\nConnection: close\r\n\r\n").await?);
+        // With a body: there are engines that show nothing of an answer that has none.
+        let taken = b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 5\r\n\
+                      Connection: close\r\n\r\ntaken";
+        return Ok(page.write_all(taken).await?);
     }
     let html = lock(&shared.pages).get(&request.target).cloned();
     if let Some(html) = html {

@@ -8,6 +8,7 @@
 mod assets;
 mod bench;
 mod beside;
+mod old_engines;
 mod process;
 mod readme;
 mod setup;
@@ -25,7 +26,7 @@ Headwater's chores.
 Usage: cargo xtask COMMAND
 
   test          set up what is missing, then run every check and every test
-  setup         only install what the tests need (Debian packages, cargo tools)
+  setup         only install what the tests need (Debian packages, cargo tools, old browsers)
   tidy          only the house rules: file lengths, paths, leftovers, copied assets
   web           only the browser client: build, sizes, types, lint, unit tests, package
   demo-assets   copy web/demo into crates/headwater/assets, where `cargo publish` takes it from

@@ -6,10 +6,11 @@ use std::process::Command;
 
 use anyhow::{Context, Result, bail, ensure};
 
+use crate::old_engines;
 use crate::process::{cargo, checked, on_path, output, succeeds};
 
 /// A Debian package, and the program by which we know that it, or another system's equal, is there.
-const PACKAGES: [(&str, &str); 11] = [
+const PACKAGES: [(&str, &str); 14] = [
     ("g++", "g++"),
     ("chromium", "chromium"),
     ("chromium-driver", "chromedriver"),
@@ -22,6 +23,10 @@ const PACKAGES: [(&str, &str); 11] = [
     // Below where only the superuser looks.
     ("nginx-light", "/usr/sbin/nginx"),
     ("python3", "python3"),
+    ("python3-pip", "pip3"),
+    ("openjdk-17-jre-headless", "java"),
+    // A library, known by a header.
+    ("libkf5khtml-dev", "/usr/include/KF5/KHtml/khtml_part.h"),
 ];
 
 const GECKODRIVER: Tool = Tool { name: "geckodriver", version: "0.37.1" };
@@ -33,13 +38,19 @@ pub(crate) struct Tools {
     pub(crate) geckodriver: PathBuf,
     /// The checker of dependencies.
     pub(crate) cargo_deny: PathBuf,
+    /// The folder of the engines from before `EventSource`.
+    pub(crate) old_engines: PathBuf,
 }
 
 /// Installs what is missing, or names it and fails.
 pub(crate) fn run() -> Result<Tools> {
     components()?;
     packages()?;
-    Ok(Tools { geckodriver: GECKODRIVER.install()?, cargo_deny: CARGO_DENY.install()? })
+    Ok(Tools {
+        geckodriver: GECKODRIVER.install()?,
+        cargo_deny: CARGO_DENY.install()?,
+        old_engines: old_engines::install()?,
+    })
 }
 
 fn components() -> Result<()> {

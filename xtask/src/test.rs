@@ -29,7 +29,8 @@ pub(crate) fn run() -> Result<()> {
         cargo()
             .args(["test", "--workspace", "--locked", "--no-fail-fast"])
             .env("TESTED_HEADWATER", &headwater)
-            .env("GECKODRIVER", &tools.geckodriver),
+            .env("GECKODRIVER", &tools.geckodriver)
+            .env("OLD_ENGINES", &tools.old_engines),
     )
 }
 

@@ -8,6 +8,7 @@
 
 mod buffering;
 mod gate;
+mod old;
 mod origins;
 mod reconnect;
 mod scene;
