@@ -183,18 +183,3 @@ impl Front {
         same_site(&request.headers, may).map_err(|error| Refusal::from(&error).into())
     }
 }
-
-impl From<Refusal> for Problem {
-    fn from(refusal: Refusal) -> Self {
-        let challenge = refusal.challenge(None);
-        let problem = if refusal.status.is_server_error() {
-            Self::passing(refusal.status, refusal.detail)
-        } else {
-            Self::new(refusal.status, refusal.detail)
-        };
-        match challenge {
-            Some(challenge) => problem.challenging(challenge),
-            None => problem,
-        }
-    }
-}

@@ -60,14 +60,23 @@ impl Body {
     pub(crate) fn polled(self) -> Self {
         let held = self.held;
         let content = match self.content {
-            Content::Subscription(opened) => match opened.into_stream() {
-                None => Content::Full(Bytes::new()),
-                Some(blocks) => Content::Stream(Box::pin(
-                    blocks
-                        .map(|block| block.bytes)
-                        .filter(|bytes| future::ready(!bytes.is_empty())),
-                )),
-            },
+            Content::Subscription(mut opened) => {
+                let attached = opened.attached.take();
+                match opened.into_stream() {
+                    None => Content::Full(Bytes::new()),
+                    Some(blocks) => {
+                        let pieces = blocks
+                            .map(|block| block.bytes)
+                            .filter(|bytes| future::ready(!bytes.is_empty()));
+                        Content::Stream(match attached {
+                            None => Box::pin(pieces),
+                            Some(attached) => Box::pin(pieces.inspect(move |_| {
+                                let _ = &attached;
+                            })),
+                        })
+                    }
+                }
+            }
             content => content,
         };
         Self { content, held }

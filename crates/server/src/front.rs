@@ -87,6 +87,11 @@ pub async fn serve(
     let address = listener.local_addr().map_err(ServeError::Listener)?;
     let (stop, stopped) = watch::channel(false);
     let front = Arc::new(Front::new(hub, config, address, stopped)?);
+    let (set_over, over) = watch::channel(false);
+    let updates = front.mercure.registry.clone().map(|registry| {
+        let hub = front.hub.clone();
+        tokio::spawn(async move { registry.publish(&hub, over).await })
+    });
     let mut connections = JoinSet::new();
     accept_until(&front, &listener, &mut connections, shutdown).await;
     // Nobody is let in any more; who asks on an open connection is told to come back.
@@ -100,10 +105,17 @@ pub async fn serve(
         tracing::warn!(open = connections.len(), "connections did not finish and are cut");
     }
     connections.shutdown().await;
+    let _ = set_over.send(true);
+    if let Some(updates) = updates
+        && tokio::time::timeout(UPDATES_END_MAX, updates).await.is_err()
+    {
+        tracing::warn!("the log did not take in time that the last subscriptions have ended");
+    }
     Ok(())
 }
 
 const STREAMS_END_MAX: Duration = Duration::from_secs(2);
+const UPDATES_END_MAX: Duration = Duration::from_secs(1);
 const FINISH_MAX: Duration = Duration::from_secs(3);
 
 impl Front {
@@ -127,7 +139,7 @@ impl Front {
         }
         let base = config.root(address);
         Ok(Self {
-            mercure: Mercure::new(&config.mercure, &base),
+            mercure: Mercure::new(&config, &base),
             base,
             guard: Guard::new(&config, address),
             cors: Cors::new(&config),

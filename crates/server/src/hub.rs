@@ -191,7 +191,7 @@ impl Hub {
             .clone();
         let listening = self.listen(&subscription);
         let (retry_ms, seat) = (self.retry_ms(), seat.at(&shard.seats));
-        Ok(Opened { subscription, opening, retry_ms, shard, seat, listening })
+        Ok(Opened { subscription, opening, retry_ms, shard, seat, listening, attached: None })
     }
 
     fn listen(&self, subscription: &Subscription) -> Listening {

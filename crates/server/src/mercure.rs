@@ -1,10 +1,14 @@
 //! The Mercure dialect: one address to subscribe and publish at, and what lies below it.
 
 mod config;
+mod document;
 mod form;
+mod metadata;
 mod namespace;
 mod publish;
+mod registry;
 mod subscribe;
+mod subscriptions;
 mod wanted;
 
 use std::sync::Arc;
@@ -16,9 +20,12 @@ use hyper::body::Incoming;
 use url::Url;
 
 pub use self::config::{Compat, HubPath, MercureConfig};
-pub(crate) use self::namespace::Namespace;
+use self::metadata::Metadata;
+use self::namespace::Namespace;
+pub(crate) use self::registry::Registry;
 use crate::Hub;
 use crate::body::Body;
+use crate::config::Config;
 use crate::cors::Cors;
 use crate::front::Front;
 use crate::plain::draft::DraftError;
@@ -33,23 +40,39 @@ const QUERY: &str = "QUERY";
 pub(crate) struct Mercure {
     /// The hub's URL, as it is seen from outside.
     pub(crate) url: Url,
-    pub(crate) namespace: Namespace,
+    namespace: Namespace,
+    /// Who is subscribed, if the hub tells it.
+    pub(crate) registry: Option<Registry>,
+    metadata: Metadata,
     enabled: bool,
 }
 
 /// Which of the dialect's addresses a path is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Address {
+pub(crate) enum Address<'a> {
     /// The hub itself.
     Hub,
+    /// What lies below its subscriptions: what follows `{hub}/subscriptions` in the path.
+    Subscriptions(&'a str),
+    /// What is to be known of it beforehand.
+    Metadata,
 }
 
 impl Mercure {
     /// A hub below a root.
-    pub(crate) fn new(config: &MercureConfig, root: &Url) -> Self {
+    pub(crate) fn new(config: &Config, root: &Url) -> Self {
+        let own = &config.mercure;
         let mut url = root.clone();
-        url.set_path(config.path.as_str());
-        Self { namespace: Namespace::new(&url), url, enabled: config.enabled }
+        url.set_path(own.path.as_str());
+        let authorization = config.authorization.as_ref();
+        let cookie = authorization.map(|authorization| authorization.credentials.cookie.as_str());
+        Self {
+            namespace: Namespace::new(&url),
+            registry: own.subscriptions.then(|| Registry::new(url.path())),
+            metadata: Metadata::new(own, &url, cookie),
+            url,
+            enabled: own.enabled,
+        }
     }
 
     /// Whether these topics may be published to: none of them is the hub's own.
@@ -61,13 +84,21 @@ impl Mercure {
     }
 
     /// The address that a path is, if it is one.
-    pub(crate) fn address(&self, path: &str) -> Option<Address> {
+    pub(crate) fn address<'a>(&self, path: &'a str) -> Option<Address<'a>> {
         if !self.enabled {
             return None;
         }
+        if path == self.metadata.url.path() {
+            return Some(Address::Metadata);
+        }
         match path.strip_prefix(self.url.path())? {
             "" => Some(Address::Hub),
-            _ => None,
+            below => match below.strip_prefix("/subscriptions")? {
+                rest if rest.is_empty() || rest.starts_with('/') => {
+                    Some(Address::Subscriptions(rest))
+                }
+                _ => None,
+            },
         }
     }
 }
@@ -77,11 +108,15 @@ pub(crate) async fn answer(
     front: &Arc<Front>,
     request: &Parts,
     body: Incoming,
-    address: Address,
+    address: Address<'_>,
 ) -> Result<Response<Body>, Problem> {
-    match address {
+    let answered = match address {
         Address::Hub => hub(front, request, body).await,
-    }
+        Address::Subscriptions(rest) => subscriptions::answer(front, request, rest).await,
+        Address::Metadata => front.mercure.metadata.answer(request),
+    };
+    // "none presented but needed → 401 `WWW-Authenticate: Bearer resource_metadata=\"…\"`".
+    answered.map_err(|problem| problem.described_at(front.mercure.metadata.url.as_str()))
 }
 
 /// "MUST support GET; MAY support other safe methods with form body, notably `QUERY`".
@@ -108,12 +143,12 @@ fn subscribes(request: &Parts) -> bool {
 pub(crate) fn refuse(
     hub: &Hub,
     request: &Parts,
-    address: Address,
+    address: Address<'_>,
     status: StatusCode,
     detail: &str,
 ) -> Response<Body> {
     match address {
         Address::Hub if subscribes(request) => subscribe::refuse(hub, detail),
-        Address::Hub => Problem::passing(status, detail).into_response(),
+        _ => Problem::passing(status, detail).into_response(),
     }
 }

@@ -18,6 +18,8 @@ pub(crate) struct Opened {
     pub(crate) shard: ShardHandle,
     pub(crate) seat: Seat,
     pub(crate) listening: Listening,
+    /// What few have, and what ends with them.
+    pub(crate) attached: Option<Box<dyn Send>>,
 }
 
 /// What a subscriber takes up, and whom it is counted for; given back when dropped.
@@ -78,7 +80,7 @@ impl Opened {
 
     /// Its blocks, to be sent by whoever polls for them; `None` if the shard has stopped.
     pub(crate) fn into_stream(self) -> Option<EventStream> {
-        let Self { subscription, opening, retry_ms, shard, seat, listening } = self;
+        let Self { subscription, opening, retry_ms, shard, seat, listening, .. } = self;
         let slot = Arc::new(Slot::default());
         let place = (opening.resume, opening.told);
         let outlet = Outlet::Body(slot.clone());
@@ -95,8 +97,12 @@ impl Opened {
         head: Bytes,
         held: impl Send + 'static,
     ) {
-        let Self { subscription, opening, retry_ms, shard, seat, listening } = self;
-        let held = Box::new((held, seat, listening));
+        let Self { subscription, opening, retry_ms, shard, seat, listening, attached } = self;
+        // Who has nothing attached does not pay for it.
+        let held: Box<dyn Send> = match attached {
+            None => Box::new((held, seat, listening)),
+            Some(attached) => Box::new((held, seat, listening, attached)),
+        };
         let outlet = Outlet::Socket(Box::new(Socket::new(stream, head, held)));
         let arrival = Arrival { subscription, opening, retry_ms, outlet };
         shard.inbox.send(Command::Subscribe(Box::new(arrival)));

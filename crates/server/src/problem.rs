@@ -5,6 +5,7 @@ use http::{HeaderName, HeaderValue, Response, StatusCode};
 use serde::Serialize;
 
 use crate::body::Body;
+use crate::token::Refusal;
 
 /// What went wrong with a request, and how to mend it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -12,6 +13,8 @@ pub(crate) struct Problem {
     status: StatusCode,
     detail: String,
     header: Option<(HeaderName, HeaderValue)>,
+    /// If it is one of what was presented to be let in.
+    refusal: Option<Box<Refusal>>,
     limit: Option<Exceeded>,
 }
 
@@ -32,7 +35,7 @@ const RETRY_AFTER_S: u16 = 5;
 
 impl Problem {
     pub(crate) fn new(status: StatusCode, detail: impl Into<String>) -> Self {
-        Self { status, detail: detail.into(), header: None, limit: None }
+        Self { status, detail: detail.into(), header: None, refusal: None, limit: None }
     }
 
     pub(crate) fn bad_request(detail: impl Into<String>) -> Self {
@@ -52,9 +55,12 @@ impl Problem {
         Self::new(StatusCode::UNAUTHORIZED, detail).with(WWW_AUTHENTICATE, challenge)
     }
 
-    /// The same with what a client has to present.
-    pub(crate) fn challenging(self, challenge: HeaderValue) -> Self {
-        self.with(WWW_AUTHENTICATE, challenge)
+    /// The same, where the resource that was asked for has a document about what lets one in.
+    pub(crate) fn described_at(self, metadata: &str) -> Self {
+        match self.refusal.as_ref().and_then(|refusal| refusal.challenge(Some(metadata))) {
+            Some(challenge) => self.with(WWW_AUTHENTICATE, challenge),
+            None => self,
+        }
     }
 
     /// A refusal that will pass: 429 or 503, with `Retry-After`.
@@ -122,6 +128,17 @@ impl Problem {
             line.len(),
         )
         .into_bytes()
+    }
+}
+
+impl From<Refusal> for Problem {
+    fn from(refusal: Refusal) -> Self {
+        let Refusal { status, detail, .. } = refusal.clone();
+        let problem = match refusal.challenge(None) {
+            Some(challenge) => Self::new(status, detail).with(WWW_AUTHENTICATE, challenge),
+            None => Self::passing(status, detail),
+        };
+        Self { refusal: Some(refusal.into()), ..problem }
     }
 }
 

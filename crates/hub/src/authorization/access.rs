@@ -160,6 +160,12 @@ impl Access {
         &self.identity
     }
 
+    /// Whether it is that of who presents nothing, or nothing more.
+    #[must_use]
+    pub fn is_anonymous(&self) -> bool {
+        self.rules.is_empty() && self.identity == Identity::default()
+    }
+
     /// Whether it has ended.
     #[must_use]
     pub fn has_expired(&self, now: Millis) -> bool {

@@ -71,7 +71,7 @@ async fn subscribe(front: &Front, request: &Parts, form: &str) -> Result<Respons
         encoding: Encoding::Mercure,
         events_max: None,
     };
-    let opened = match hub.open(subscription).await {
+    let mut opened = match hub.open(subscription).await {
         Ok(opened) => opened,
         Err(error) => {
             if let SubscribeError::TooMany { .. } = error {
@@ -84,7 +84,13 @@ async fn subscribe(front: &Front, request: &Parts, form: &str) -> Result<Respons
     let begins = wanted.says_start.then(|| where_it_begins(hub, &start, &opened.opening));
     let body = match request.method {
         Method::HEAD => Body::empty(),
-        _ => Body::subscription(opened),
+        _ => {
+            if let Some(registry) = &own.registry {
+                let presence = registry.enter(wanted.matchers, &access);
+                opened.attached = presence.map(|presence| Box::new(presence) as Box<dyn Send>);
+            }
+            Body::subscription(opened)
+        }
     };
     let mut response = stream_response(body);
     let headers = response.headers_mut();

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use headwater_log::{Epoch, IdKey, MemoryLimits, MemoryLog, Topic};
+use headwater_log::{Epoch, IdKey, Log, MemoryLimits, MemoryLog, Topic};
 use headwater_server::{Config, Hub, HubConfig, serve};
 use tokio::net::TcpListener;
 use tokio::sync::{oneshot, watch};
@@ -40,9 +40,13 @@ pub(crate) struct SetUp {
 
 impl SetUp {
     pub(crate) async fn start(self) -> Server {
-        let log = MemoryLog::new(Epoch::new(7), IdKey::new([7; 16]), self.log);
+        let log = MemoryLog::new(Epoch::new(7), IdKey::new([7; 16]), self.log.clone());
+        self.start_with(Arc::new(log)).await
+    }
+
+    pub(crate) async fn start_with(self, log: Arc<dyn Log>) -> Server {
         let hub = HubConfig { shards: 1, ..self.hub };
-        let hub = Hub::start(Arc::new(log), &hub).unwrap();
+        let hub = Hub::start(log, &hub).unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let (stop, stopped) = oneshot::channel();

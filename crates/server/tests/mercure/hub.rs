@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use headwater_log::Log;
 use headwater_server::token::{
     Actions, Authorization, CredentialSettings, HttpFetch, IssuerConfig, Judge, KeySource, Secret,
     TokenLimits, Tokens,
@@ -33,11 +34,14 @@ pub(crate) fn config(compat: bool) -> Config {
         keys: KeySource::Secret(Secret::new(SECRET)),
         algorithms: Vec::new(),
         actions: Actions::ALL,
-        compat,
+        compat: false,
     };
+    // 0.x knows no issuers.
+    let old = IssuerConfig { issuer: None, audiences: Vec::new(), compat: true, ..issuer.clone() };
+    let issuers = if compat { vec![issuer, old] } else { vec![issuer] };
     let base = Url::parse("https://localhost/").unwrap();
     let fetch = Arc::new(HttpFetch::new().unwrap());
-    let tokens = Tokens::new(vec![issuer], base, TokenLimits::default(), fetch).unwrap();
+    let tokens = Tokens::new(issuers, base, TokenLimits::default(), fetch).unwrap();
     Config {
         public_url: Some("https://localhost".parse().unwrap()),
         authorization: Some(Authorization {
@@ -45,7 +49,6 @@ pub(crate) fn config(compat: bool) -> Config {
             credentials: CredentialSettings { compat, ..CredentialSettings::default() },
         }),
         mercure: MercureConfig {
-            subscriptions: true,
             authorization_servers: vec![ISSUER.to_owned()],
             ..MercureConfig::default()
         },
@@ -58,10 +61,22 @@ impl Hub {
         Self::with(|_| {}).await
     }
 
+    /// One that tells who is subscribed.
+    pub(crate) async fn telling() -> Self {
+        Self::with(|set_up| set_up.config.mercure.subscriptions = true).await
+    }
+
     pub(crate) async fn with(set: impl FnOnce(&mut SetUp)) -> Self {
         let mut set_up = SetUp { config: config(false), ..SetUp::default() };
         set(&mut set_up);
         Self { server: set_up.start().await }
+    }
+
+    /// The same, with a log of the test's own.
+    pub(crate) async fn telling_into(log: Arc<dyn Log>) -> Self {
+        let mut config = config(false);
+        config.mercure.subscriptions = true;
+        Self { server: SetUp { config, ..SetUp::default() }.start_with(log).await }
     }
 
     /// Subscribes; the stream's first bytes are still to come.

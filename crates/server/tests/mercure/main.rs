@@ -14,7 +14,11 @@ mod client;
 #[allow(dead_code, reason = "it is another binary's too")]
 mod server;
 
+mod compat;
 mod hub;
+mod metadata;
 mod publish;
 mod resume;
 mod subscribe;
+mod subscriptions;
+mod tokens;
