@@ -12,7 +12,7 @@ use crate::token::Refusal;
 pub(crate) struct Problem {
     status: StatusCode,
     detail: String,
-    header: Option<(HeaderName, HeaderValue)>,
+    header: Option<Box<(HeaderName, HeaderValue)>>,
     /// If it is one of what was presented to be let in.
     refusal: Option<Box<Refusal>>,
     limit: Option<Exceeded>,
@@ -88,7 +88,7 @@ impl Problem {
     }
 
     fn with(self, name: HeaderName, value: HeaderValue) -> Self {
-        Self { header: Some((name, value)), ..self }
+        Self { header: Some((name, value).into()), ..self }
     }
 
     /// The problem as one line of JSON.
@@ -110,7 +110,7 @@ impl Problem {
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-        headers.extend(self.header);
+        headers.extend(self.header.map(|header| *header));
         if let Some(limit) = self.limit {
             response.extensions_mut().insert(limit);
         }
