@@ -86,6 +86,11 @@ impl Browser {
         &self.driver
     }
 
+    /// The processes that it began as.
+    pub(crate) fn processes(&self) -> Vec<u32> {
+        self.programs.iter().map(Program::id).collect()
+    }
+
     /// Opens a page in the current window and waits until it has loaded.
     pub async fn open(&self, url: &str) -> Result<()> {
         self.driver.goto(url).await.with_context(|| format!("{:?}: {url}", self.engine))

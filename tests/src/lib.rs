@@ -8,6 +8,7 @@
     reason = "tests of whole programs live in real time, and share what they saw between tasks"
 )]
 
+mod asleep;
 mod browser;
 mod chunked;
 mod engines;
@@ -18,6 +19,7 @@ mod program;
 mod proxy;
 mod wire;
 
+pub use asleep::Asleep;
 pub use browser::{Browser, Engine};
 pub use hub::Hub;
 pub use old::{OldEngine, OldPage};

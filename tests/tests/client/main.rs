@@ -14,5 +14,6 @@ mod reconnect;
 mod scene;
 mod schedule;
 mod sharing;
+mod sleep;
 mod topics;
 mod transports;

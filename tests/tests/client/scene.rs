@@ -1,10 +1,13 @@
 //! A hub, a network to it, and a page that uses the client.
 
 use std::net::SocketAddr;
+use std::path::Path;
+use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use headwater_tests::{Browser, Hub, Proxy, http};
 use serde_json::{Value, json};
+use tempfile::TempDir;
 
 use crate::gate::Gate;
 
@@ -16,16 +19,23 @@ pub(crate) struct Scene {
     pub(crate) hub: Hub,
     pub(crate) proxy: Proxy,
     pub(crate) gate: Gate,
+    /// Where the hub's log lies, and outlives it.
+    data: TempDir,
+}
+
+/// How a hub ends before it is started again.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum End {
+    /// As an operator ends it.
+    Term,
+    /// At once.
+    Kill,
 }
 
 impl Scene {
     pub(crate) async fn start() -> Result<Self> {
-        Self::start_with(&[]).await
-    }
-
-    pub(crate) async fn start_with(more: &[(&str, &str)]) -> Result<Self> {
-        let environment: Vec<_> = ENVIRONMENT.iter().chain(more).copied().collect();
-        let hub = Hub::start_with(&["serve", "--log", "memory"], &environment).await?;
+        let data = tempfile::tempdir()?;
+        let hub = hub("127.0.0.1:0", data.path()).await?;
         let proxy = Proxy::start(hub.address(), 1).await?;
         for script in ["client.js", "client.legacy.js"] {
             let page = include_str!("page.html").replace("SCRIPT", script);
@@ -37,7 +47,18 @@ impl Scene {
             }
         }
         let gate = Gate::start(address(&proxy)?).await?;
-        Ok(Self { hub, proxy, gate })
+        Ok(Self { hub, proxy, gate, data })
+    }
+
+    /// Ends the hub and starts it again, at the same address and with the same log.
+    pub(crate) async fn restart(&mut self, end: End) -> Result<()> {
+        let address = self.hub.address().to_string();
+        match end {
+            End::Term => self.hub.program().terminate(Duration::from_secs(60)).await.map(drop)?,
+            End::Kill => self.hub.program().kill().await?,
+        }
+        self.hub = hub(&address, self.data.path()).await?;
+        Ok(())
     }
 
     pub(crate) async fn publish(&self, topic: &str, data: &str) -> Result<()> {
@@ -50,6 +71,11 @@ impl Scene {
         self.hub.stop().await?;
         Ok(())
     }
+}
+
+async fn hub(listen: &str, data: &Path) -> Result<Hub> {
+    let data = data.to_str().context("the folder's name is no text")?;
+    Hub::start_at(listen, &["serve", "--log", "disk", "--data", data], &ENVIRONMENT).await
 }
 
 /// Everything that Internet Explorer does not have.
