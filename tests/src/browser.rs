@@ -145,6 +145,7 @@ impl Engine {
         let capabilities = match self {
             Self::Chromium => json!({
                 "browserName": "chrome",
+                "acceptInsecureCerts": true,
                 "goog:chromeOptions": {
                     "binary": installed("chromium", "chromium")?,
                     "args": [
@@ -163,6 +164,7 @@ impl Engine {
             }),
             Self::Firefox => json!({
                 "browserName": "firefox",
+                "acceptInsecureCerts": true,
                 "moz:firefoxOptions": {
                     "binary": installed("firefox-esr", "firefox-esr")?,
                     "args": ["-headless", "-width", "1280", "-height", "800"],
@@ -183,6 +185,7 @@ impl Engine {
             }),
             Self::WebKit => json!({
                 "browserName": "MiniBrowser",
+                "acceptInsecureCerts": true,
                 "webkitgtk:browserOptions": { "binary": mini_browser()?, "args": ["--automation"] },
             }),
         };

@@ -10,7 +10,7 @@ use crate::old_engines;
 use crate::process::{cargo, checked, on_path, output, succeeds};
 
 /// A Debian package, and the program by which we know that it, or another system's equal, is there.
-const PACKAGES: [(&str, &str); 14] = [
+const PACKAGES: [(&str, &str); 17] = [
     ("g++", "g++"),
     ("chromium", "chromium"),
     ("chromium-driver", "chromedriver"),
@@ -22,6 +22,10 @@ const PACKAGES: [(&str, &str); 14] = [
     ("npm", "npm"),
     // Below where only the superuser looks.
     ("nginx-light", "/usr/sbin/nginx"),
+    ("openssl", "openssl"),
+    // Libraries, known by a file.
+    ("php-symfony-mercure", "/usr/share/php/Symfony/Component/Mercure/autoload.php"),
+    ("php-symfony-http-client", "/usr/share/php/Symfony/Component/HttpClient/autoload.php"),
     ("python3", "python3"),
     ("python3-pip", "pip3"),
     ("openjdk-17-jre-headless", "java"),
