@@ -201,6 +201,7 @@ mod tests {
         wanted.filter.matches_topic(&Topic::parse(topic).unwrap())
     }
 
+    // Mercure 5.1: "Identical matchers MAY count once."
     #[test]
     fn matchers_are_exact_or_patterns_or_everything() {
         assert!(matches("match=a&match_exact=b&match_urlpattern=/c/:id", "b"));

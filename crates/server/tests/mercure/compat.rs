@@ -3,8 +3,8 @@
 use headwater_server::Compat;
 use serde_json::{Value, json};
 
-use crate::client::Subscriber;
-use crate::hub::{HUB, Hub, bearer, config, form, next, publisher, sign};
+use crate::client::{Said, Subscriber};
+use crate::hub::{HUB, Hub, bearer, config, form, next, now_s, publisher, sign};
 
 const ALL: &str = "/.well-known/mercure/subscriptions";
 
@@ -135,6 +135,26 @@ async fn old_tokens_are_taken_wherever_they_used_to_be() {
     assert_eq!(next(&mut page).await.1, "x");
     // 1.0's are still taken.
     assert_eq!(hub.post_as(&publisher(), "topic=a").await.status, 200);
+}
+
+// Mercure 5.7: "A stream ends with its token, if that ends."
+// Mercure 5.7: "What may be published is checked as in 1.0."
+#[tokio::test]
+async fn what_is_old_is_held_to_the_same_rules() {
+    let hub = hub().await;
+    let claims = json!({"mercure": {"subscribe": ["a"]}, "exp": now_s() + 2});
+    let mut page = hub.subscribe("topic=a", &bearer(&sign(Some("JWT"), &claims))).await;
+    while page.next().await != Said::End {}
+    let publisher = bearer(&old_token(&json!({"publish": ["*"]})));
+    for (fields, status) in [
+        (&[("topic", "/.well-known/mercure/subscriptions/a/b")][..], 400),
+        (&[("topic", "*")], 400),
+        (&[("topic", "a"), ("type", "mercure")], 400),
+        (&[("topic", "a"), ("id", "#1")], 400),
+        (&[("topic", "a"), ("id", "1")], 200),
+    ] {
+        assert_eq!(hub.post_as(&publisher, &form(fields)).await.status, status, "{fields:?}");
+    }
 }
 
 // Mercure 5.7: "Subscriptions are at `/subscriptions/{topic}/{subscriber}`, as `application/ld+json` with `@context`, `type` `Subscription` or `Subscriptions`, `topic`, and `lastEventID` at the root."

@@ -15,6 +15,7 @@ mod client;
 mod server;
 
 mod compat;
+mod coverage;
 mod hub;
 mod metadata;
 mod publish;

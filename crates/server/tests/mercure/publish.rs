@@ -4,6 +4,7 @@ use crate::hub::{HUB, Hub, bearer, claims, form, granted, next, publisher, token
 
 // Mercure 5.2: "Success is 200; the body is the id, as `text/plain; charset=utf-8`."
 // Mercure 5.2: "A generated id is an IRI or begins with `#`."
+// Mercure 5.2: "The hub MAY ignore a publisher's id and make one."
 #[tokio::test]
 async fn the_answer_is_the_events_id() {
     let hub = Hub::start().await;
@@ -197,6 +198,19 @@ async fn publishing_takes_a_grant_on_every_topic() {
     assert_eq!(next(&mut page).await.1, "end");
 }
 
+// Mercure 5.2: "Of several topics the first is the canonical one, the rest are alternates."
+#[tokio::test]
+async fn the_first_topic_stays_the_first() {
+    let hub = Hub::start().await;
+    let mut plain = hub.server.subscribe("/events/b", "accept: application/x-ndjson\r\n").await;
+    hub.publish(&[("topic", "c"), ("topic", "b"), ("topic", "a"), ("data", "x"), ("type", "t")])
+        .await;
+    let event = plain.json().await;
+    assert_eq!(event["topics"], serde_json::json!(["c", "b", "a"]));
+    assert_eq!((&event["data"], &event["type"]), (&"x".into(), &"t".into()));
+}
+
+// Mercure 5.2: "An update is published by a `POST` of a form in UTF-8."
 #[tokio::test]
 async fn only_forms_are_published() {
     let hub = Hub::start().await;

@@ -230,7 +230,31 @@ async fn matchers_match_what_the_protocol_says() {
     }
 }
 
+// Mercure 5.1: "Regular expressions MUST take linear time or have a limit; who reaches it gets no match."
+#[tokio::test]
+async fn no_pattern_is_slow() {
+    let hub = Hub::start().await;
+    const HUGE: &str = "/((?:a{1000}){1000})";
+    let topic = format!("/{}!", "a".repeat(1000));
+    for pattern in ["/((?:a+)+)b", "/((?:a|aa)+)b", "/(.*)(.*)(.*)(.*)(.*)b", "/*a*a*a*a*b", HUGE] {
+        let query = form(&[("match_urlpattern", pattern), ("match", "end")]);
+        let mut connection = hub.server.connect().await;
+        let request = format!("GET {HUB}?{query} HTTP/1.1\r\nhost: localhost\r\n\r\n");
+        connection.write(request.as_bytes()).await;
+        let mut page = connection.stream().await;
+        if page.head.starts_with("HTTP/1.1 400 ") {
+            // It would take too much to hold.
+            assert_eq!(pattern, HUGE);
+            continue;
+        }
+        hub.publish(&[("topic", &topic), ("data", "slow")]).await;
+        hub.publish(&[("topic", "end"), ("data", "end")]).await;
+        assert_eq!(next(&mut page).await.1, "end", "{pattern}");
+    }
+}
+
 // Mercure 5.1: "Private updates reach only those whose token grants `subscribe` on at least one of the update's topics."
+// Mercure 5.2: "`private` alone makes an update private, whatever its value."
 #[tokio::test]
 async fn private_updates_take_a_grant_on_one_of_their_topics() {
     let hub = Hub::start().await;

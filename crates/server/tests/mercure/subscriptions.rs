@@ -6,7 +6,7 @@ use headwater_log::{Epoch, Filter, IdKey, Log, MemoryLimits, MemoryLog, Offset, 
 use serde_json::{Value, json};
 
 use crate::client::{Answer, Subscriber};
-use crate::hub::{HUB, Hub, bearer, claims, granted, next, publisher, token};
+use crate::hub::{HUB, Hub, bearer, claims, form, granted, next, publisher, token};
 
 const ALL: &str = "/.well-known/mercure/subscriptions";
 
@@ -169,6 +169,22 @@ async fn who_is_there_is_told_to_those_who_are_granted_it() {
     let answer =
         hub.server.get(&format!("{ALL}/exact/%61"), &granted(&["subscribe"], &[&of_a])).await;
     assert_eq!(answer.status, 200);
+}
+
+// Mercure 5.6: "The `last-event-id` of a link is passed as `last_event_id`, so that nothing is missed."
+#[tokio::test]
+async fn what_comes_after_the_list_follows_its_link() {
+    let hub = Hub::telling().await;
+    let mut watching = watch(&hub).await;
+    let listed = get(&hub, ALL).await;
+    let link = listed.header("link").unwrap();
+    let last = link.split("last-event-id=\"").nth(1).unwrap().split('"').next().unwrap();
+    let _page = hub.subscribe("match=between", "").await;
+    next(&mut watching).await;
+    let query = form(&[("match_urlpattern", &format!("{ALL}/exact/*")), ("last_event_id", last)]);
+    let mut late = hub.subscribe(&query, &watcher()).await;
+    assert_eq!(late.header("mercure-last-event-id"), Some(last));
+    assert_eq!(json_of(&next(&mut late).await.1)["match"], "between");
 }
 
 #[tokio::test]

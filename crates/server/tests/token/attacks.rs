@@ -113,6 +113,7 @@ async fn extensions_that_change_what_a_signature_means() {
     assert_eq!(refused(&token).await, TokenError::Critical);
 }
 
+// Mercure 5.3: "A key set is bound to its issuer."
 #[tokio::test]
 async fn one_issuers_key_in_another_issuers_name() {
     // "key set bound per issuer".

@@ -150,6 +150,7 @@ fn a_key_set_has_a_key_that_can_be_used() {
     }
 }
 
+// Mercure 5.3: "`kid` is a hint to the key."
 #[tokio::test]
 async fn the_key_that_a_token_names_is_tried_and_no_other() {
     let (old, new) = (Pair::ec(Algorithm::ES256), Pair::ec(Algorithm::ES256));
