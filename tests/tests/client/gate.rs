@@ -20,11 +20,19 @@ pub(crate) enum State {
     Lost,
 }
 
+/// What connections look at.
+#[derive(Debug, Clone, Copy)]
+struct Network {
+    state: State,
+    /// How often it was cut: who looks later sees that it was, though it is open again.
+    cuts: usize,
+}
+
 /// A running network; ends with the value.
 #[derive(Debug)]
 pub(crate) struct Gate {
     address: SocketAddr,
-    state: watch::Sender<State>,
+    network: watch::Sender<Network>,
     requests: Arc<Mutex<Vec<String>>>,
     _accepting: JoinSet<()>,
 }
@@ -33,11 +41,11 @@ impl Gate {
     pub(crate) async fn start(server: SocketAddr) -> Result<Self> {
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let address = listener.local_addr()?;
-        let state = watch::Sender::new(State::Open);
+        let network = watch::Sender::new(Network { state: State::Open, cuts: 0 });
         let requests = Arc::new(Mutex::default());
         let mut accepting = JoinSet::new();
-        accepting.spawn(accept(listener, server, state.clone(), Arc::clone(&requests)));
-        Ok(Self { address, state, requests, _accepting: accepting })
+        accepting.spawn(accept(listener, server, network.clone(), Arc::clone(&requests)));
+        Ok(Self { address, network, requests, _accepting: accepting })
     }
 
     pub(crate) fn url(&self, path: &str) -> String {
@@ -45,7 +53,10 @@ impl Gate {
     }
 
     pub(crate) fn set(&self, state: State) {
-        self.state.send_replace(state);
+        self.network.send_modify(|network| {
+            network.state = state;
+            network.cuts += usize::from(state == State::Cut);
+        });
     }
 
     /// What pages have sent on each connection, the last connection last.
@@ -61,16 +72,16 @@ fn lock(requests: &Mutex<Vec<String>>) -> std::sync::MutexGuard<'_, Vec<String>>
 async fn accept(
     listener: TcpListener,
     server: SocketAddr,
-    state: watch::Sender<State>,
+    network: watch::Sender<Network>,
     requests: Arc<Mutex<Vec<String>>>,
 ) {
     let mut connections = JoinSet::new();
     while let Ok((page, _)) = listener.accept().await {
-        let state = state.subscribe();
+        let network = network.subscribe();
         let requests = Arc::clone(&requests);
         connections.spawn(async move {
             // Whoever leaves, leaves; what matters is seen in the page.
-            let _ = pass(page, server, state, &requests).await;
+            let _ = pass(page, server, network, &requests).await;
         });
         while connections.try_join_next().is_some() {}
     }
@@ -79,7 +90,7 @@ async fn accept(
 async fn pass(
     mut page: TcpStream,
     server: SocketAddr,
-    mut state: watch::Receiver<State>,
+    mut network: watch::Receiver<Network>,
     requests: &Mutex<Vec<String>>,
 ) -> Result<()> {
     let at = {
@@ -89,20 +100,24 @@ async fn pass(
     };
     let (mut up, mut down) = ([0; 16 * 1024], [0; 16 * 1024]);
     let mut hub = TcpStream::connect(server).await?;
+    let cuts = network.borrow().cuts;
     loop {
-        let now = *state.borrow_and_update();
-        match now {
+        let now = *network.borrow_and_update();
+        if now.cuts > cuts {
+            return Ok(page.set_zero_linger()?);
+        }
+        match now.state {
             State::Open => {}
             State::Cut => return Ok(page.set_zero_linger()?),
             State::Lost => {
                 // It stays lost when the network is back; who wants to go on comes anew.
                 drop(hub);
-                state.wait_for(|state| *state == State::Cut).await?;
-                return Ok(());
+                network.wait_for(|network| network.cuts > cuts).await?;
+                return Ok(page.set_zero_linger()?);
             }
         }
         tokio::select! {
-            changed = state.changed() => changed?,
+            changed = network.changed() => changed?,
             read = page.read(&mut up) => {
                 let sent = up.get(..read?).unwrap_or_default();
                 if sent.is_empty() {
