@@ -14,6 +14,9 @@ const MINIFY = {
   },
   mangle: true,
 };
+/** Names that only our own modules know, and that nothing of a page has: they are made shorter. */
+const OURS =
+  /^(after|failed|hoards|isInside|listen|lost|memory|move|native|originOf|pause|refused|retryMs|text|tooLong|want|wires)$/;
 /** Modules of ours that a bundle leaves to its neighbour. */
 const NEIGHBOURS = ["./index.js", "react", "vue"];
 
@@ -42,6 +45,7 @@ async function bundled(entry, format, isWhole, external = []) {
     legalComments: "none",
     ignoreAnnotations: true,
     define: { WHOLE: String(isWhole) },
+    mangleProps: OURS,
     external,
   });
   return built.outputFiles[0].text;

@@ -10,11 +10,17 @@ export const xhrWire: Wire = {
     let over = false;
     let headed = false;
     let seen = 0;
-    xhr.onreadystatechange = () => {
+    let isSent = false;
+    const look = (): void => {
       const state = xhr.readyState;
       let status = 0;
       let text = "";
       if (over || state < 2) {
+        return;
+      }
+      if (!isSent) {
+        // What fails on the spot fails later, as over every other wire.
+        setTimeout(look);
         return;
       }
       try {
@@ -38,6 +44,7 @@ export const xhrWire: Wire = {
         handler.end(!status);
       }
     };
+    xhr.onreadystatechange = look;
     xhr.open(request.method, request.url, true);
     if (request.withCredentials) {
       xhr.withCredentials = true;
@@ -51,6 +58,7 @@ export const xhrWire: Wire = {
       xhr.overrideMimeType("text/plain; charset=utf-8");
     }
     xhr.send((request.body as XMLHttpRequestBodyInit | undefined) || null);
+    isSent = true;
     return () => {
       over = true;
       xhr.abort();
