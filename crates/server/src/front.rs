@@ -195,14 +195,8 @@ async fn accept_until(
                     door.admit(client, &front.addresses, metrics, Instant::now())
                 {
                     set_up(&stream, front);
-                    let front = front.clone();
-                    connections.spawn(async move {
-                        let Admitted { peer, held } = admitted;
-                        let taken = connection::serve(front, stream, peer).await;
-                        if let Some((handover, stream)) = taken {
-                            handover.complete(stream, held);
-                        }
-                    });
+                    let runtime = front.hub.runtime();
+                    connections.spawn_on(serve_one(front.clone(), stream, admitted), &runtime);
                 }
             }
             // The client has gone again.
@@ -216,6 +210,20 @@ async fn accept_until(
 }
 
 const ACCEPT_RETRY: Duration = Duration::from_millis(200);
+
+/// Serves a connection on the runtime on which this is polled.
+async fn serve_one(front: Arc<Front>, stream: TcpStream, admitted: Admitted) {
+    let Admitted { peer, held } = admitted;
+    let moved = stream.into_std().and_then(TcpStream::from_std);
+    match moved {
+        Ok(stream) => {
+            if let Some((handover, stream)) = connection::serve(front, stream, peer).await {
+                handover.complete(stream, held);
+            }
+        }
+        Err(error) => tracing::error!(%error, "a connection cannot be served"),
+    }
+}
 
 /// Small events leave at once; who vanished without a word is noticed.
 fn set_up(stream: &TcpStream, front: &Front) {

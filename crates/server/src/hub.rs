@@ -9,12 +9,13 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use headwater_hub::{Snapshot, Subscription, Window, open};
 use headwater_log::{Append, Draft, Log, LogError, Millis, Position, Tail, Topic};
+use tokio::runtime::Handle;
 use tokio::sync::{Semaphore, watch};
 
 pub use self::config::HubConfig;
 use crate::metrics::{Metrics, OfShard};
 use crate::opened::{Listening, Opened, Seat};
-use crate::shard::{self, ShardHandle};
+use crate::shard::{self, Parts, ShardHandle};
 use crate::stream::EventStream;
 
 /// A running hub. Cloning costs one reference count.
@@ -26,6 +27,10 @@ struct Shared {
     config: HubConfig,
     seen: Seen,
     shards: Vec<ShardHandle>,
+    /// The shards' threads end with it.
+    _alive: watch::Sender<()>,
+    /// How many connections came: they are given to the shards in turn.
+    connections: AtomicUsize,
     subscribers: Arc<AtomicUsize>,
     stopping: AtomicBool,
     /// Why the log's tail cannot be read now.
@@ -60,7 +65,8 @@ pub enum SubscribeError {
 }
 
 impl Hub {
-    /// Starts the shards' threads and the reader of the log's tail. Call it inside a tokio runtime.
+    /// Starts the shards' threads, which also serve connections, and the reader of the log's tail. Call it
+    /// inside a tokio runtime, on which the log is then read.
     ///
     /// # Errors
     /// If the system does not give a thread.
@@ -70,13 +76,24 @@ impl Hub {
         let (snapshots, seen) = watch::channel(window.snapshot());
         let (set_trouble, trouble) = watch::channel(None);
         let reads = Arc::new(Semaphore::new(config.reads_max.max(1)));
+        let (alive, is_alive) = watch::channel(());
+        let parts = Parts {
+            config,
+            log: &log,
+            applied: tail,
+            seen: &seen,
+            reads: &reads,
+            alive: &is_alive,
+        };
         let shards = (0..config.shards())
-            .map(|number| shard::start(number, config, &log, tail, seen.clone(), &reads))
+            .map(|number| shard::start(number, &parts))
             .collect::<Result<Vec<_>, _>>()?;
         let reader = log.tail(tail.offset);
         let snapshots = Some(snapshots);
         let follower = Follower { window, snapshots, set_trouble, shards: shards.clone() };
-        let follower = tokio::spawn(follower.run(reader)).abort_handle();
+        // On the thread of a shard, which it then need not wake.
+        let runtime = shards.first().map_or_else(Handle::current, |shard| shard.runtime.clone());
+        let follower = runtime.spawn(follower.run(reader)).abort_handle();
         let metrics = Metrics::default();
         metrics.limit("subscribers_max", config.subscribers_max);
         metrics.limit("window_bytes", config.window_bytes);
@@ -85,6 +102,8 @@ impl Hub {
             config: config.clone(),
             seen,
             shards,
+            _alive: alive,
+            connections: AtomicUsize::new(0),
             subscribers: Arc::default(),
             stopping: AtomicBool::new(false),
             trouble,
@@ -140,6 +159,13 @@ impl Hub {
     #[must_use]
     pub fn subscribers(&self) -> usize {
         self.0.subscribers.load(Ordering::Relaxed)
+    }
+
+    /// The runtime that is to serve the next connection.
+    pub(crate) fn runtime(&self) -> Handle {
+        let turn = self.0.connections.fetch_add(1, Ordering::Relaxed);
+        let shard = turn.checked_rem(self.0.shards.len()).and_then(|at| self.0.shards.get(at));
+        shard.map_or_else(Handle::current, |shard| shard.runtime.clone())
     }
 
     pub(crate) fn metrics(&self) -> &Metrics {

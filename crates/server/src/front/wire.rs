@@ -14,7 +14,7 @@ use std::time::Duration;
 use bytes::{Buf, Bytes};
 use http::StatusCode;
 use socket2::SockRef;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::Instant;
 
@@ -223,6 +223,23 @@ impl Wire {
         self.traffic.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Reads what there is. After fewer bytes than there was room for the socket counts as empty, which
+    /// saves the call to the system that would find it so.
+    fn read_once(&self, buffer: &mut ReadBuf<'_>) -> io::Result<()> {
+        let mut read = Err(io::ErrorKind::WouldBlock.into());
+        // What the outer call is told is what becomes of the readiness that it saw before the read.
+        let _: io::Result<()> = self.stream.try_io(Interest::READABLE, || {
+            read = self.stream.try_read_buf(buffer);
+            match read {
+                // epoll(7): "the condition that the read/write I/O space is exhausted can also be detected
+                // by checking the amount of data read from / written to the target file descriptor."
+                Ok(1..) if buffer.remaining() > 0 => Err(io::ErrorKind::WouldBlock.into()),
+                _ => Ok(()),
+            }
+        });
+        read.map(drop)
+    }
+
     fn note_read(&self, bytes: &[u8]) {
         let mut traffic = self.traffic();
         if bytes.is_empty() {
@@ -290,10 +307,12 @@ impl AsyncRead for Socket {
         let before = buffer.filled().len();
         loop {
             ready!(self.wire.stream.poll_read_ready(cx))?;
-            match self.wire.stream.try_read_buf(buffer) {
-                Ok(_) => break,
+            match self.wire.read_once(buffer) {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                Err(error) => return Poll::Ready(Err(error)),
+                read => {
+                    read?;
+                    break;
+                }
             }
         }
         let read = buffer.filled().get(before..).unwrap_or_default();

@@ -247,7 +247,6 @@ mod tests {
                 "line 2: the type `error`",
             ),
             ("{\"topic\":\"a\",\"data\":\"1\",\"id\":\"#x\"}", 400, "line 2: an id cannot begin"),
-            ("{\"topic\":\"a\",\"data\":\"1\",\"private\":true}", 501, "line 2: private events"),
         ] {
             let (found, detail) = problem(&format!("{good}{bad}\n{good}"));
             assert_eq!(found, status, "{bad}: {detail}");

@@ -1,15 +1,13 @@
 //! The way into a shard, and what wakes it.
 
-use std::io;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use headwater_hub::{Key, Opening, Subscription};
 use headwater_log::{LogError, Page};
-use mio::{Registry, Token, Waker};
-use tokio::sync::oneshot;
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use tokio::sync::{Notify, oneshot};
 
 use super::outlet::Outlet;
 
@@ -36,9 +34,8 @@ pub(crate) struct Arrival {
 pub(crate) struct Inbox(Arc<Bell>);
 
 struct Bell {
-    commands: Sender<Command>,
-    waker: Waker,
-    rung: Arc<AtomicBool>,
+    commands: UnboundedSender<Command>,
+    rung: Arc<Notify>,
     news: Arc<News>,
 }
 
@@ -50,22 +47,19 @@ struct News {
 
 /// The shard's end.
 pub(super) struct Commands {
-    pub(super) receiver: Receiver<Command>,
-    rung: Arc<AtomicBool>,
+    receiver: UnboundedReceiver<Command>,
+    /// Rung when there may be something new; once however often.
+    pub(super) bell: Arc<Notify>,
     news: Arc<News>,
 }
 
-/// What the waker is called among the sockets.
-pub(super) const WAKER: Token = Token(usize::MAX);
-
 impl Inbox {
-    pub(super) fn new(registry: &Registry) -> io::Result<(Self, Commands)> {
-        let (commands, receiver) = channel();
-        let rung = Arc::new(AtomicBool::new(false));
-        let waker = Waker::new(registry, WAKER)?;
+    pub(super) fn new() -> (Self, Commands) {
+        let (commands, receiver) = unbounded_channel();
+        let rung = Arc::<Notify>::default();
         let news = Arc::new(News { began: Instant::now(), since: AtomicU64::new(0) });
-        let bell = Bell { commands, waker, rung: rung.clone(), news: news.clone() };
-        Ok((Self(Arc::new(bell)), Commands { receiver, rung, news }))
+        let bell = Bell { commands, rung: rung.clone(), news: news.clone() };
+        (Self(Arc::new(bell)), Commands { receiver, bell: rung, news })
     }
 
     /// Whether the shard is still there to be told; one that has stopped needs to know nothing.
@@ -85,20 +79,17 @@ impl Inbox {
         self.ring();
     }
 
-    /// Makes the shard look, once however often it is called before it does.
+    /// Makes the shard look, once however often it is called before it does. Of its own thread it costs
+    /// no call to the system.
     pub(crate) fn ring(&self) {
-        if !self.0.rung.swap(true, Ordering::SeqCst)
-            && let Err(error) = self.0.waker.wake()
-        {
-            tracing::error!(%error, "a shard cannot be woken");
-        }
+        self.0.rung.notify_one();
     }
 }
 
 impl Commands {
-    /// The shard is about to look: whoever has something new from here on has to ring again.
-    pub(super) fn attend(&self) {
-        self.rung.store(false, Ordering::SeqCst);
+    /// What it is told next, if anything.
+    pub(super) fn next(&mut self) -> Option<Command> {
+        self.receiver.try_recv().ok()
     }
 
     /// Since when there have been events to look at, which the shard is about to.

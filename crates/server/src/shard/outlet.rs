@@ -6,10 +6,11 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use headwater_hub::{Accepted, Block, Close, Key, Sink};
+use mio::Token;
 use mio::net::TcpStream;
-use mio::{Interest, Registry, Token};
 use socket2::SockRef;
 
+use super::sockets::{Ready, Sockets};
 use crate::stream::Slot;
 
 /// Where one subscriber's blocks go.
@@ -99,14 +100,16 @@ impl Socket {
 
 /// The outlets of a shard's subscribers, by slot.
 pub(super) struct Outlets {
-    registry: Registry,
+    pub(super) sockets: Sockets,
     outlets: Vec<Option<(Key, Outlet)>>,
     scratch: Box<[u8]>,
 }
 
 impl Outlets {
-    pub(super) fn new(registry: Registry) -> Self {
-        Self { registry, outlets: Vec::new(), scratch: vec![0; 4096].into() }
+    /// None yet. Call it inside the runtime that is to watch their sockets.
+    pub(super) fn new() -> io::Result<Self> {
+        let sockets = Sockets::new()?;
+        Ok(Self { sockets, outlets: Vec::new(), scratch: vec![0; 4096].into() })
     }
 
     /// Takes in a subscriber's outlet. `greeted` says that its first block follows at once.
@@ -116,7 +119,7 @@ impl Outlets {
     pub(super) fn insert(&mut self, key: Key, mut outlet: Outlet, greeted: bool) -> io::Result<()> {
         if let Outlet::Socket(socket) = &mut outlet {
             let token = Token(key.slot());
-            self.registry.register(&mut socket.stream, token, Interest::READABLE)?;
+            self.sockets.register(&mut socket.stream, token)?;
             if !greeted {
                 socket.send_head()?;
             }
@@ -167,13 +170,13 @@ impl Outlets {
     }
 
     /// What became of the socket in a slot.
-    pub(super) fn event(&mut self, slot: usize, readable: bool, writable: bool) -> Option<Event> {
-        let (key, outlet) = self.outlets.get_mut(slot)?.as_mut()?;
+    pub(super) fn event(&mut self, ready: &Ready) -> Option<Event> {
+        let (key, outlet) = self.outlets.get_mut(ready.token)?.as_mut()?;
         let Outlet::Socket(socket) = outlet else { return None };
-        if readable && !socket.is_open(&mut self.scratch) {
+        if ready.readable && !socket.is_open(&mut self.scratch) {
             return Some(Event::Gone(*key));
         }
-        (writable && socket.full).then_some(Event::Writable(*key))
+        (ready.writable && socket.full).then_some(Event::Writable(*key))
     }
 }
 
@@ -185,7 +188,6 @@ pub(super) enum Event {
 
 impl Sink for Outlets {
     fn send(&mut self, key: Key, block: &Block) -> Accepted {
-        let registry = &self.registry;
         let outlet = self.outlets.get_mut(key.slot()).and_then(Option::as_mut);
         let Some((_, outlet)) = outlet.filter(|(own, _)| *own == key) else {
             return Accepted::Closed;
@@ -198,9 +200,7 @@ impl Sink for Outlets {
         let full = sent < block.bytes.len();
         if full != socket.full || full {
             // Asked for each time that something is left: the event comes once.
-            let interest =
-                if full { Interest::READABLE | Interest::WRITABLE } else { Interest::READABLE };
-            if registry.reregister(&mut socket.stream, Token(key.slot()), interest).is_err() {
+            if self.sockets.watch(&mut socket.stream, Token(key.slot()), full).is_err() {
                 return Accepted::Closed;
             }
             socket.full = full;
