@@ -14,16 +14,21 @@ use crate::encoding::{Encoding, encode, id_of};
 pub struct Window {
     bytes_max: usize,
     chunks: Arc<VecDeque<Arc<Chunk>>>,
+    /// What the chunks take together.
+    bytes: Arc<AtomicUsize>,
+    /// How many slots of the newest chunk are filled.
+    filled: usize,
     /// Every visible event beyond it is in the window.
     base: Offset,
     through: Position,
 }
 
-/// The window as it was at one moment. Cloning costs two reference counts; what it shows never changes,
+/// The window as it was at one moment. Cloning costs three reference counts; what it shows never changes,
 /// and it keeps what it shows alive, so hold it for a turn only.
 #[derive(Clone)]
 pub struct Snapshot {
     chunks: Arc<VecDeque<Arc<Chunk>>>,
+    bytes: Arc<AtomicUsize>,
     base: Offset,
     through: Position,
 }
@@ -59,12 +64,17 @@ impl Entry {
 /// So many records, or a 64th of the window's bytes, are let go together.
 const CHUNK_RECORDS_MAX: usize = 256;
 const CHUNKS_PER_WINDOW: usize = 64;
+/// No chunk takes so many bytes.
+const RELEASED: usize = 1 << (usize::BITS - 1);
 
 /// A stretch of the ring: filled slot by slot by the window, read by anyone up to where a snapshot says.
 struct Chunk {
     slots: Box<[OnceLock<Arc<Entry>>]>,
-    /// Of entries, and of frames and indexes made for them since.
+    /// Of entries, and of frames and indexes made for them since; with [`RELEASED`], when the window has
+    /// let it go.
     bytes: AtomicUsize,
+    /// What all chunks of the window take.
+    of_window: Arc<AtomicUsize>,
     /// The offset of the last entry; 0 while there is none.
     last: AtomicU64,
     /// Where each topic's entries are; made when the chunk is full and somebody first asks.
@@ -72,11 +82,12 @@ struct Chunk {
 }
 
 impl Chunk {
-    fn new() -> Arc<Self> {
+    fn new(of_window: &Arc<AtomicUsize>) -> Arc<Self> {
         let slots = (0..CHUNK_RECORDS_MAX).map(|_| OnceLock::new()).collect();
         Arc::new(Self {
             slots,
             bytes: AtomicUsize::new(0),
+            of_window: of_window.clone(),
             last: AtomicU64::new(0),
             index: OnceLock::new(),
         })
@@ -95,16 +106,34 @@ impl Chunk {
         self.slots.iter().map_while(OnceLock::get)
     }
 
+    /// The entries after a cursor.
+    fn entries_after(&self, cursor: Offset) -> impl Iterator<Item = &Arc<Entry>> {
+        let before =
+            |slot: &OnceLock<Arc<Entry>>| slot.get().is_some_and(|entry| entry.offset() <= cursor);
+        let from = self.slots.partition_point(before);
+        self.slots.iter().skip(from).map_while(OnceLock::get)
+    }
+
     fn entry(&self, slot: u16) -> Option<&Arc<Entry>> {
         self.slots.get(usize::from(slot)).and_then(OnceLock::get)
     }
 
     fn charge(&self, bytes: usize) {
-        self.bytes.fetch_add(bytes, Ordering::Relaxed);
+        // Who looks at it in a snapshot may still make frames when the window has let it go. Each byte that
+        // was counted before is taken off with the chunk, so that the sum is right in the end.
+        if self.bytes.fetch_add(bytes, Ordering::Relaxed) & RELEASED == 0 {
+            self.of_window.fetch_add(bytes, Ordering::Relaxed);
+        }
     }
 
     fn bytes(&self) -> usize {
-        self.bytes.load(Ordering::Relaxed)
+        self.bytes.load(Ordering::Relaxed) & !RELEASED
+    }
+
+    /// It is no longer the window's.
+    fn release(&self) {
+        let bytes = self.bytes.fetch_or(RELEASED, Ordering::Relaxed);
+        self.of_window.fetch_sub(bytes & !RELEASED, Ordering::Relaxed);
     }
 
     fn last(&self) -> Offset {
@@ -134,34 +163,42 @@ impl Window {
     /// and the frames made of them.
     #[must_use]
     pub fn new(after: Position, bytes_max: usize) -> Self {
-        Self { bytes_max, chunks: Arc::default(), base: after.offset, through: after }
+        Self {
+            bytes_max,
+            chunks: Arc::default(),
+            bytes: Arc::default(),
+            filled: 0,
+            base: after.offset,
+            through: after,
+        }
     }
 
     /// Takes the next part of the tail; lets the oldest go. A few hundred nanoseconds a record.
     pub fn push(&mut self, batch: TailBatch) {
         if batch.lost {
             // What was removed before it could be read is missing here too.
+            self.chunks.iter().for_each(|chunk| chunk.release());
             self.chunks = Arc::default();
             let first = batch.records.first().map_or(batch.through, |record| record.position);
             self.base = first.offset.just_before();
         }
         let mut chunk = self.chunks.back().cloned();
-        let mut filled = chunk.as_ref().map_or(0, |chunk| chunk.entries().count());
         for record in batch.records {
             let full = |chunk: &Arc<Chunk>| {
-                filled == CHUNK_RECORDS_MAX || chunk.bytes() > self.bytes_max / CHUNKS_PER_WINDOW
+                self.filled == CHUNK_RECORDS_MAX
+                    || chunk.bytes() > self.bytes_max / CHUNKS_PER_WINDOW
             };
             let open = match chunk.take().filter(|chunk| !full(chunk)) {
                 Some(open) => open,
                 None => {
-                    filled = 0;
-                    let open = Chunk::new();
+                    self.filled = 0;
+                    let open = Chunk::new(&self.bytes);
                     Arc::make_mut(&mut self.chunks).push_back(open.clone());
                     open
                 }
             };
-            open.push(filled, Arc::new(Entry::new(record)));
-            filled += 1;
+            open.push(self.filled, Arc::new(Entry::new(record)));
+            self.filled += 1;
             chunk = Some(open);
         }
         self.through = batch.through;
@@ -169,12 +206,11 @@ impl Window {
     }
 
     fn trim(&mut self) {
-        let mut bytes: usize = self.bytes();
-        while bytes > self.bytes_max
+        while self.bytes() > self.bytes_max
             && self.chunks.len() > 1
             && let Some(oldest) = Arc::make_mut(&mut self.chunks).pop_front()
         {
-            bytes = bytes.saturating_sub(oldest.bytes());
+            oldest.release();
             self.base = oldest.last();
         }
     }
@@ -182,18 +218,24 @@ impl Window {
     /// What the window takes now, in bytes.
     #[must_use]
     pub fn bytes(&self) -> usize {
-        bytes_of(&self.chunks)
+        sum(&self.bytes)
     }
 
     /// The window as it is now.
     #[must_use]
     pub fn snapshot(&self) -> Snapshot {
-        Snapshot { chunks: self.chunks.clone(), base: self.base, through: self.through }
+        Snapshot {
+            chunks: self.chunks.clone(),
+            bytes: self.bytes.clone(),
+            base: self.base,
+            through: self.through,
+        }
     }
 }
 
-fn bytes_of(chunks: &VecDeque<Arc<Chunk>>) -> usize {
-    chunks.iter().map(|chunk| chunk.bytes()).sum()
+/// While a chunk is let go the sum may be less than nothing for a moment.
+fn sum(bytes: &AtomicUsize) -> usize {
+    usize::try_from(bytes.load(Ordering::Relaxed).cast_signed()).unwrap_or_default()
 }
 
 /// Entries that were found, and where the search stopped if it did before its end.
@@ -214,10 +256,10 @@ impl Snapshot {
         self.base
     }
 
-    /// What the window takes, in bytes, with the frames that were made since.
+    /// What the window takes by now, in bytes, with the frames that were made since.
     #[must_use]
     pub fn bytes(&self) -> usize {
-        bytes_of(&self.chunks)
+        sum(&self.bytes)
     }
 
     /// How far the log was visible.
@@ -240,8 +282,7 @@ impl Snapshot {
     /// At most `count` entries after a cursor that lies in the window, in log order.
     pub(crate) fn after(&self, cursor: Offset, count: usize) -> Vec<Arc<Entry>> {
         self.chunks_after(cursor)
-            .flat_map(Chunk::entries)
-            .skip_while(|entry| entry.offset() <= cursor)
+            .flat_map(|chunk| chunk.entries_after(cursor))
             .take_while(|entry| entry.offset() <= self.through.offset)
             .take(count)
             .cloned()
@@ -265,7 +306,7 @@ impl Snapshot {
             let slots = topics.filter(|_| sealed).map(|topics| slots_of(chunk, topics));
             let candidates: &mut dyn Iterator<Item = &Arc<Entry>> = match &slots {
                 Some(slots) => &mut slots.iter().filter_map(|&slot| chunk.entry(slot)),
-                None => &mut chunk.entries(),
+                None => &mut chunk.entries_after(cursor),
             };
             let in_reach = candidates
                 .skip_while(|entry| entry.offset() <= cursor)
