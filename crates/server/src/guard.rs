@@ -18,6 +18,8 @@ pub(crate) struct Guard {
     /// The listener is on loopback: only what runs on this machine, browsers too, reaches it.
     loopback: bool,
     public_host: Option<String>,
+    /// What `Host` usually is.
+    usual_hosts: Vec<String>,
     own_origins: Vec<Origin>,
     publish_origins: Vec<Origin>,
     publish_key: Option<PublishKey>,
@@ -63,10 +65,11 @@ impl Guard {
         let public = config.public_url.as_ref().map(crate::PublicUrl::as_url);
         let port = listener.port();
         let names = ["127.0.0.1".to_owned(), "localhost".into(), "[::1]".into()];
-        let own = names.into_iter().chain([url_host(listener.ip())]);
+        let own = names.iter().cloned().chain([url_host(listener.ip())]);
         let own = own.filter_map(|name| Url::parse(&format!("http://{name}:{port}/")).ok());
         Self {
             loopback: listener.ip().is_loopback(),
+            usual_hosts: names.iter().map(|name| format!("{name}:{port}")).collect(),
             public_host: public.and_then(Url::host_str).map(str::to_owned),
             own_origins: public
                 .into_iter()
@@ -81,6 +84,9 @@ impl Guard {
     /// Whether the request is for us. A name that resolves to loopback only because a web page's owner
     /// wanted it to is not.
     pub(crate) fn check_host(&self, request: &Parts) -> Result<(), GuardError> {
+        if self.is_usual(request) {
+            return Ok(());
+        }
         let Some(authority) = authority(request)? else { return Ok(()) };
         if !self.loopback || is_loopback_name(authority.host()) {
             return Ok(());
@@ -90,6 +96,14 @@ impl Guard {
             return Ok(());
         }
         Err(GuardError::ForeignHost { host: authority.to_string() })
+    }
+
+    /// Whether the request names us as those who are asked each time do.
+    fn is_usual(&self, request: &Parts) -> bool {
+        let mut hosts = request.headers.get_all(HOST).iter();
+        request.uri.authority().is_none()
+            && matches!((hosts.next(), hosts.next()), (Some(host), None)
+                if self.usual_hosts.iter().any(|usual| usual.as_bytes() == host.as_bytes()))
     }
 
     /// Whether the page from which the request, whose host was checked, comes may publish.

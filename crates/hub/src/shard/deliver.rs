@@ -184,7 +184,7 @@ impl Shard {
             return Sent::All;
         };
         let (position, resumed) = match before.and_then(|run| run.first().zip(Some(run))) {
-            Some((first, run)) => (first.just_before(), Some(run.first_id.clone())),
+            Some((first, run)) => (first.just_before(), run.first_id(&self.id_key)),
             None => (self.applied, None),
         };
         subscriber.at = position;

@@ -1,9 +1,9 @@
 //! What is sent: one contiguous buffer of frames, made once for all who stand at the same place.
 
 use bytes::Bytes;
-use headwater_log::{IdKey, Offset, Position, Record};
+use headwater_log::{IdKey, Offset, Position, PublisherId, Record};
 
-use crate::encoding::{Encoding, encode, id_of};
+use crate::encoding::{Encoding, encode};
 use crate::window::{Entry, Snapshot};
 
 /// A stretch of a subscription's events, encoded.
@@ -12,8 +12,8 @@ pub(super) struct Run {
     pub(super) bytes: Bytes,
     /// Of every frame, where it ends in `bytes` and which record it is; ends increase.
     frames: Vec<(usize, Position)>,
-    /// The id of the first record.
-    pub(super) first_id: String,
+    /// The id that the publisher of the first record gave it, if any.
+    first_id: Option<PublisherId>,
     /// Who has had all of this has had everything up to here.
     pub(super) through: Position,
 }
@@ -45,7 +45,7 @@ impl Run {
         snapshot: &Snapshot,
     ) -> Self {
         let frames = entries.map(|entry| (snapshot.frame(entry, encoding, key), entry.record()));
-        Self::new(frames, through, key)
+        Self::new(frames, through)
     }
 
     /// A run of records read from the log.
@@ -55,21 +55,20 @@ impl Run {
         encoding: Encoding,
         key: &IdKey,
     ) -> Self {
-        Self::new(records.map(|record| (encode(record, encoding, key), record)), through, key)
+        Self::new(records.map(|record| (encode(record, encoding, key), record)), through)
     }
 
     fn new<'a>(
         frames: impl ExactSizeIterator<Item = (Bytes, &'a Record)>,
         through: Position,
-        key: &IdKey,
     ) -> Self {
         let mut ends = Vec::with_capacity(frames.len());
-        let (mut first_id, mut single) = (String::new(), Bytes::new());
+        let (mut first_id, mut single) = (None, Bytes::new());
         let mut joined = Vec::new();
         let alone = frames.len() == 1;
         for (frame, record) in frames {
             if ends.is_empty() {
-                first_id = id_of(record, key);
+                first_id = record.event.publisher_id.clone();
             }
             if alone {
                 ends.push((frame.len(), record.position));
@@ -86,6 +85,12 @@ impl Run {
     /// Whether there is nothing to send.
     pub(super) fn is_empty(&self) -> bool {
         self.frames.is_empty()
+    }
+
+    /// The id of the first record.
+    pub(super) fn first_id(&self, key: &IdKey) -> Option<String> {
+        let given = self.first_id.as_ref().map(|id| id.as_str().to_owned());
+        given.or_else(|| self.first().map(|position| key.seal(position)))
     }
 
     /// The first record's position.

@@ -1,6 +1,6 @@
 //! Who publishes, and what it may publish.
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use headwater_hub::{Access, Action, Actions, Identity};
 use headwater_log::{Draft, Millis, Topic};
@@ -25,6 +25,10 @@ enum Judge {
     Asked { backend: Arc<Backend>, method: String, headers: HeaderMap },
 }
 
+static EVERYTHING: LazyLock<Arc<Access>> = LazyLock::new(|| {
+    Access::to_everything(Actions::only(Action::Publish), Identity::default()).into()
+});
+
 impl Publisher {
     /// One who may publish everything, where no token can let anybody see what is private.
     pub(crate) fn anybody() -> Self {
@@ -33,8 +37,7 @@ impl Publisher {
 
     /// One who may publish everything.
     pub(super) fn with_key() -> Self {
-        let everything = Actions::only(Action::Publish);
-        Self::granted(Access::to_everything(everything, Identity::default()).into())
+        Self::granted(EVERYTHING.clone())
     }
 
     pub(super) fn granted(access: Arc<Access>) -> Self {

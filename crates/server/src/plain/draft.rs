@@ -87,6 +87,9 @@ impl Fields {
 
     /// Reads `type`, `id`, `retry` and `private`.
     pub(crate) fn from_query(query: &Query<'_>) -> Result<Self, DraftError> {
+        if query.is_empty() {
+            return Ok(Self::default());
+        }
         let (event_type, id) = (query.one("type")?, query.one("id")?);
         let retry = match query.one("retry")? {
             None => None,

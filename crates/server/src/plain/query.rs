@@ -32,6 +32,11 @@ impl<'a> Query<'a> {
         Self(text)
     }
 
+    /// Whether it has no names.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// The value of a name that is given at most once.
     pub(crate) fn one(&self, name: &'static str) -> Result<Option<Cow<'a, str>>, QueryError> {
         let raw = self.one_raw(name)?;
