@@ -31,12 +31,37 @@ pub struct Event {
     pub event_type: EventType,
     /// The payload. CR and CRLF in it arrive as LF over SSE, unchanged in JSON.
     pub data: Box<str>,
-    /// The reconnection time that it sets, in milliseconds.
+    /// The reconnection time that it sets, in milliseconds; of a note, until when it is kept.
     pub retry: Option<u64>,
     /// Reaches only those whose token grants one of its topics.
     pub private: bool,
     /// The id that its publisher gave it, in place of a generated one.
     pub publisher_id: Option<PublisherId>,
+}
+
+impl Event {
+    /// A note of the hub to itself, which the log keeps until a time and no filter matches that does not
+    /// name its topic.
+    #[must_use]
+    pub fn control(time: Millis, until: Millis, data: Box<str>) -> Self {
+        Self {
+            time,
+            topics: [Topic::control()].into(),
+            event_type: EventType::default(),
+            data,
+            // A note sets no reconnection time.
+            retry: Some(until.0),
+            private: true,
+            publisher_id: None,
+        }
+    }
+
+    /// Until when a note is kept; `None` if it is none.
+    #[must_use]
+    pub fn control_until(&self) -> Option<Millis> {
+        let control = self.topics.first().is_some_and(Topic::is_control);
+        control.then(|| Millis(self.retry.unwrap_or_default()))
+    }
 }
 
 /// An event in the log.
@@ -65,6 +90,11 @@ pub struct EventType(Option<Arc<str>>);
 /// WHATWG HTML 9.2.6: "Initialize event's type attribute to \"message\"".
 const MESSAGE: &str = "message";
 const MERCURE: &str = "mercure";
+
+impl IdempotencyKey {
+    /// How long a key is remembered, in milliseconds: 24 hours.
+    pub const LIFETIME_MS: u64 = 24 * 60 * 60 * 1000;
+}
 
 impl EventType {
     /// The longest type, in bytes.

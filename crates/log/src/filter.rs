@@ -64,9 +64,9 @@ impl Filter {
     /// Whether one topic matches. A binary search, then a microsecond a pattern.
     #[must_use]
     pub fn matches_topic(&self, topic: &Topic) -> bool {
-        self.all
+        (self.all && !topic.is_control())
             || self.topics.binary_search(topic).is_ok()
-            || self.patterns.iter().any(|pattern| pattern.matches(topic))
+            || (!topic.is_control() && self.patterns.iter().any(|pattern| pattern.matches(topic)))
     }
 
     /// Whether an event with these topics matches.

@@ -82,7 +82,7 @@ impl Removed {
             let length = usize::from(fields.try_get_u16_le().ok()?);
             let (text, rest) = fields.split_at_checked(length)?;
             fields = rest;
-            let topic = Topic::parse(std::str::from_utf8(text).ok()?).ok()?;
+            let topic = Topic::of_record(std::str::from_utf8(text).ok()?)?;
             removed.note(&topic, newest, usize::MAX);
         }
         Some(removed)

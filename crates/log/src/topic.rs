@@ -1,7 +1,7 @@
 //! What an event is about.
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use crate::text::first_invisible;
 
@@ -11,6 +11,9 @@ use crate::text::first_invisible;
 /// Compared byte for byte; nothing is normalised. Cloning costs one reference count.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Topic(Arc<str>);
+
+/// Not visible, so that nobody else can name it.
+const CONTROL: &str = "\0hub";
 
 impl Topic {
     /// The longest topic, in bytes.
@@ -49,6 +52,25 @@ impl Topic {
             true => Self::visible(text),
             false => Self::parse(text),
         }
+    }
+
+    /// The topic of the hub's notes to itself, such as that a token was revoked. No text parses to it, and
+    /// no filter matches it that does not name it.
+    #[must_use]
+    pub fn control() -> Self {
+        static TOPIC: LazyLock<Topic> = LazyLock::new(|| Topic(CONTROL.into()));
+        TOPIC.clone()
+    }
+
+    /// Whether it is the topic of the hub's notes to itself.
+    #[must_use]
+    pub fn is_control(&self) -> bool {
+        &*self.0 == CONTROL
+    }
+
+    /// Parses a topic of a record: also that of a note.
+    pub(crate) fn of_record(text: &str) -> Option<Self> {
+        if text == CONTROL { Some(Self::control()) } else { Self::parse_kept(text).ok() }
     }
 
     fn visible(text: &str) -> Result<Self, TopicError> {
@@ -116,6 +138,9 @@ mod tests {
     fn refuses_what_cannot_be_a_name() {
         assert_eq!(Topic::parse(""), Err(TopicError::Empty));
         assert_eq!(Topic::parse("*"), Err(TopicError::Star));
+        let control = Topic::control();
+        assert!(control.is_control() && Topic::parse_kept(control.as_str()).is_err());
+        assert_eq!(Topic::of_record(control.as_str()), Some(control));
         assert!(Topic::parse_kept(&"x".repeat(4096)).is_ok());
         assert!(Topic::parse_kept(&"x".repeat(4097)).is_err());
         assert_eq!(Topic::parse_kept(""), Err(TopicError::Empty));

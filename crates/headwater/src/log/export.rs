@@ -146,7 +146,7 @@ fn write(
     let mut count = Count { events: 0, flaws: 0 };
     inspection.events(since, &mut |seen| {
         match seen {
-            Seen::Event(record) if filter.is_all() || filter.matches(&record.event.topics) => {
+            Seen::Event(record) if filter.matches(&record.event.topics) => {
                 count.events += 1;
                 output.write_all(&encode(record, Encoding::Ndjson, inspection.id_key()))?;
             }

@@ -13,7 +13,7 @@ use std::time::Duration;
 use super::files::{File, Files, read, remove, replace};
 use super::index::{LiveIndex, SealedIndex};
 use super::options::{DiskOptions, Durability};
-use super::plan::{Limits, Verdict, plan};
+use super::plan::{Limits, Verdict, notes_stay, plan};
 use super::record::{Found, Place, Stored, encode};
 use super::segment::{Compacted, HEADER_BYTES, Header, Reader, index_name, segment_name};
 use super::state::Sealed;
@@ -152,14 +152,15 @@ impl Compactor {
         // A newer event lets an older one go only when it is sure to stay itself.
         let newer = open.as_deref().filter(|_| self.options.durability == Durability::Always);
         if retention.is_plain() {
-            // Nothing but age and size matters: no index need be read.
+            // Nothing but age and size matters: no index need be read, but for the hub's own notes.
             let mut bytes = sealed.iter().map(|segment| segment.bytes).sum::<u64>() + open_bytes;
             let goes = |segment: &&Arc<Sealed>| {
                 let too_large = bytes_max.is_some_and(|bytes_max| bytes > bytes_max);
                 bytes -= segment.bytes;
                 too_large || !retention.otherwise.is_young(segment.index.last_time, now)
             };
-            return sealed.iter().take_while(goes).map(Verdict::nothing_stays).collect();
+            let going = sealed.iter().take_while(goes);
+            return going.map(|segment| notes_stay(segment, retention, now)).collect();
         }
         let limits = Limits { bytes_max: *bytes_max, open_bytes };
         plan(&sealed, newer, retention, limits, now)

@@ -5,8 +5,10 @@ use std::io;
 use std::sync::Arc;
 
 use super::index::{LiveIndex, Ordinal};
+use super::record::Found;
+use super::segment::Reader;
 use super::state::Sealed;
-use crate::event::Millis;
+use crate::event::{IdempotencyKey, Millis};
 use crate::retention::{Keep, Retention};
 use crate::topic::Topic;
 
@@ -26,7 +28,7 @@ pub(super) struct Verdict {
 
 impl Verdict {
     /// All of a segment goes.
-    pub(super) fn nothing_stays(segment: &Arc<Sealed>) -> io::Result<Self> {
+    fn nothing_stays(segment: &Arc<Sealed>) -> io::Result<Self> {
         let stays = vec![false; segment.index.count() as usize];
         Ok(Self { segment: segment.clone(), stays, losses: None, bytes: 0, wanted: true })
     }
@@ -75,24 +77,36 @@ pub(super) fn plan(
     if let Some(open) = open {
         newer.begin_with(open, retention);
     }
-    let mut drafts = Vec::with_capacity(sealed.len());
+    let mut weighed = Vec::with_capacity(sealed.len());
     for segment in sealed.iter().rev() {
-        drafts.push(Draft::new(segment, &mut newer, retention, now)?);
+        weighed.push(Weighed::new(segment, &mut newer, retention, now)?);
     }
-    drafts.reverse();
-    let kept: u64 = drafts.iter().map(|draft| draft.bytes(true) + draft.overhead()).sum();
+    weighed.reverse();
+    let kept: u64 = weighed.iter().map(|own| own.bytes(true) + own.overhead()).sum();
     let total = kept + limits.open_bytes;
     let mut excess = limits.bytes_max.map_or(0, |bytes_max| total.saturating_sub(bytes_max));
-    let mut verdicts = Vec::with_capacity(drafts.len());
-    for draft in drafts {
-        let gained = draft.bytes(true) - draft.bytes(false);
+    let mut verdicts = Vec::with_capacity(weighed.len());
+    for own in weighed {
+        let gained = own.bytes(true) - own.bytes(false);
         let over = excess > 0 && gained > 0;
         if over {
-            excess = excess.saturating_sub(gained + draft.overhead());
+            excess = excess.saturating_sub(gained + own.overhead());
         }
-        verdicts.push(draft.decide(!over)?);
+        verdicts.push(own.decide(!over)?);
     }
     Ok(verdicts)
+}
+
+/// All of a segment goes but the hub's notes to itself.
+pub(super) fn notes_stay(
+    segment: &Arc<Sealed>,
+    retention: &Retention,
+    now: Millis,
+) -> io::Result<Verdict> {
+    match segment.index.last_of(&Topic::control())? {
+        None => Verdict::nothing_stays(segment),
+        Some(_) => Weighed::new(segment, &mut Newer::default(), retention, now)?.decide(false),
+    }
 }
 
 /// What newer segments hold of the topics whose number or size is limited.
@@ -121,21 +135,22 @@ fn is_limited(keep: Keep) -> bool {
     keep.count_max.is_some() || keep.bytes_max.is_some()
 }
 
+/// What is read at a time for a note.
+const NOTE_BYTES: usize = 4096;
+
 /// A segment's records by what keeps them.
-struct Draft {
+struct Weighed {
     segment: Arc<Sealed>,
     sizes: Vec<u32>,
     /// Kept because of a topic that promises all of its events.
     history: Vec<bool>,
-    /// Kept because of a topic that promises its newest state, or of an idempotency key.
+    /// Kept because of a topic that promises its newest state, of an idempotency key, or as a note.
     state: Vec<bool>,
     /// Of each topic that promises all, its records.
     promised: Vec<(Topic, Vec<Ordinal>)>,
 }
 
-const KEY_LIFETIME_MS: u64 = 24 * 60 * 60 * 1000;
-
-impl Draft {
+impl Weighed {
     fn new(
         segment: &Arc<Sealed>,
         newer: &mut Newer,
@@ -144,7 +159,7 @@ impl Draft {
     ) -> io::Result<Self> {
         let index = &segment.index;
         let count = index.count() as usize;
-        let mut draft = Self {
+        let mut weighed = Self {
             segment: segment.clone(),
             sizes: sizes(&index.places(0, count)?, index.end),
             history: vec![false; count],
@@ -153,15 +168,19 @@ impl Draft {
         };
         let times = index.times()?;
         for (topic, ordinals) in index.postings()? {
+            if topic.is_control() {
+                weighed.keep_notes(&ordinals, now)?;
+                continue;
+            }
             let keep = retention.of(&topic);
             let mut held = Held::default();
             if is_limited(keep) {
                 held = newer.0.get(&topic).copied().unwrap_or_default();
             }
-            let kept = if keep.is_state() { &mut draft.state } else { &mut draft.history };
+            let kept = if keep.is_state() { &mut weighed.state } else { &mut weighed.history };
             for &ordinal in ordinals.iter().rev() {
                 let at = ordinal as usize;
-                let size = u64::from(draft.sizes.get(at).copied().unwrap_or_default());
+                let size = u64::from(weighed.sizes.get(at).copied().unwrap_or_default());
                 let young = keep.is_young(Millis(times.get(at).copied().unwrap_or_default()), now);
                 let few = keep.count_max.is_none_or(|max| held.count < max);
                 let small = keep.bytes_max.is_none_or(|max| held.bytes + size <= max);
@@ -174,21 +193,38 @@ impl Draft {
                 newer.0.insert(topic.clone(), held);
             }
             if !keep.is_state() {
-                draft.promised.push((topic, ordinals));
+                weighed.promised.push((topic, ordinals));
             }
         }
-        if now.0.saturating_sub(index.last_time.0) < KEY_LIFETIME_MS {
+        if now.0.saturating_sub(index.last_time.0) < IdempotencyKey::LIFETIME_MS {
             // A publisher that repeats a request within 24 hours is answered as at first.
             for ordinal in index.keyed()? {
                 let time = times.get(ordinal as usize).copied().unwrap_or_default();
-                if let Some(kept) = draft.state.get_mut(ordinal as usize)
-                    && now.0.saturating_sub(time) < KEY_LIFETIME_MS
+                if let Some(kept) = weighed.state.get_mut(ordinal as usize)
+                    && now.0.saturating_sub(time) < IdempotencyKey::LIFETIME_MS
                 {
                     *kept = true;
                 }
             }
         }
-        Ok(draft)
+        Ok(weighed)
+    }
+
+    /// Keeps the hub's notes for as long as they say, whatever else there is no room for.
+    fn keep_notes(&mut self, ordinals: &[Ordinal], now: Millis) -> io::Result<()> {
+        let Sealed { file, index, .. } = &*self.segment;
+        let mut reader = Reader::new(file, u64::from(index.end), NOTE_BYTES);
+        for &ordinal in ordinals {
+            let Some(&place) = index.places(ordinal, 1)?.first() else { continue };
+            let Found::Record(note) = reader.record(u64::from(place), index.header)? else {
+                continue;
+            };
+            let until = note.record.event.control_until();
+            if let Some(kept) = self.state.get_mut(ordinal as usize) {
+                *kept |= until.is_some_and(|until| until > now);
+            }
+        }
+        Ok(())
     }
 
     fn bytes(&self, with_history: bool) -> u64 {

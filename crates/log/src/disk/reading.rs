@@ -9,7 +9,7 @@ use super::record::Found;
 use super::segment::Reader;
 use super::state::{Candidates, Part, Sealed};
 use super::writer::Known;
-use crate::event::{Millis, PublisherId, Record};
+use crate::event::{IdempotencyKey, Millis, PublisherId, Record};
 use crate::filter::Filter;
 use crate::id::OpenedId;
 use crate::log::{Page, Read, Resolved, Seek, Select};
@@ -22,7 +22,6 @@ const SCAN_RECORDS_MAX: usize = 1024;
 const READ_AHEAD_BYTES: usize = 64 * 1024;
 /// Read at once, where it is not.
 const READ_ONE_BYTES: usize = 4 * 1024;
-const KEY_LIFETIME_MS: u64 = 24 * 60 * 60 * 1000;
 
 impl Shared {
     pub(super) fn read(&self, read: &Read) -> io::Result<Page> {
@@ -147,7 +146,7 @@ impl Shared {
             (state.sealed.clone(), in_open)
         };
         let young = |segment: &&Arc<Sealed>| {
-            now.0.saturating_sub(segment.index.last_time.0) < KEY_LIFETIME_MS
+            now.0.saturating_sub(segment.index.last_time.0) < IdempotencyKey::LIFETIME_MS
         };
         let mut found = in_open;
         for segment in sealed.iter().rev().take_while(young) {
@@ -157,7 +156,7 @@ impl Shared {
         }
         let Some((body, offset)) = found else { return Ok(None) };
         let Some(record) = self.at(offset)? else { return Ok(None) };
-        let old = now.0.saturating_sub(record.event.time.0) >= KEY_LIFETIME_MS;
+        let old = now.0.saturating_sub(record.event.time.0) >= IdempotencyKey::LIFETIME_MS;
         let publisher_id = record.event.publisher_id;
         Ok((!old).then_some(Known { body, first: record.position, publisher_id }))
     }

@@ -166,7 +166,7 @@ fn parse(mut body: &[u8], bytes: usize) -> Option<Stored> {
     let time = Millis(body.try_get_u64_le().ok()?);
     let flags = body.try_get_u8().ok()?;
     let topics = (0..body.try_get_u16_le().ok()?)
-        .map(|_| Topic::parse_kept(get_text(&mut body)?).ok())
+        .map(|_| Topic::of_record(get_text(&mut body)?))
         .collect::<Option<_>>()?;
     let event_type = match flags & HAS_TYPE {
         0 => EventType::default(),

@@ -362,12 +362,10 @@ struct Seen {
     publisher_id: Option<PublisherId>,
 }
 
-const KEY_LIFETIME_MS: u64 = 24 * 60 * 60 * 1000;
-
 impl Keys {
     fn seen(&mut self, key: IdempotencyKey, now: Millis) -> Option<Appended> {
         while let Some(&(oldest, since)) = self.order.front()
-            && now.0.saturating_sub(since.0) >= KEY_LIFETIME_MS
+            && now.0.saturating_sub(since.0) >= IdempotencyKey::LIFETIME_MS
         {
             self.order.pop_front();
             self.seen.remove(&oldest);

@@ -144,7 +144,7 @@ impl SealedIndex {
             let (first, count) = (entry.get_u32_le(), entry.get_u32_le());
             let text =
                 range(&texts, text_at, length, 1).and_then(|text| String::from_utf8(text).ok());
-            let topic = text.and_then(|text| Topic::parse(&text).ok()).ok_or_else(damaged)?;
+            let topic = text.and_then(|text| Topic::of_record(&text)).ok_or_else(damaged)?;
             let list = range(&lists, first, count, 4).ok_or_else(damaged)?;
             postings.push((topic, words(&list)));
         }
