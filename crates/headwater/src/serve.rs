@@ -11,7 +11,7 @@ use headwater_log::{Append, DiskLog, Draft, Epoch, IdKey, Log, MemoryLog, Millis
 use headwater_server::token::{
     self, Authorization, BackendConfig, HttpFetch, IssuerConfig, Judge, Tokens,
 };
-use headwater_server::{AdminKey, Hub};
+use headwater_server::{AdminConfig, Hub};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
@@ -142,7 +142,9 @@ pub(crate) async fn serve(plan: Plan) -> Result<(), Failure> {
 
     let stopping = CancellationToken::new();
     // It ends with the rest: while the hub stops, it tells so.
-    let admin = tokio::spawn(admin(admin_listener, hub.clone(), general.admin_key));
+    let admin_config =
+        AdminConfig { key: general.admin_key, authorization: http.authorization.clone() };
+    let admin = tokio::spawn(admin(admin_listener, hub.clone(), admin_config));
     let server = async {
         let served =
             headwater_server::serve(listener, hub, http, stopping.clone().cancelled_owned()).await;
@@ -194,13 +196,13 @@ async fn bind_admin(
 }
 
 /// Serves the operator's listener, if there is one.
-async fn admin(listener: Option<TcpListener>, hub: Hub, key: Option<AdminKey>) {
+async fn admin(listener: Option<TcpListener>, hub: Hub, config: AdminConfig) {
     let Some(listener) = listener else { return };
     if let Ok(address) = listener.local_addr() {
         tracing::info!("metrics are at http://{address}/metrics");
     }
     let forever = std::future::pending();
-    if let Err(error) = headwater_server::serve_admin(listener, hub, key, forever).await {
+    if let Err(error) = headwater_server::serve_admin(listener, hub, config, forever).await {
         tracing::error!(%error, "the admin listener ended");
     }
 }

@@ -23,7 +23,7 @@ pub use encoding::{Encoding, encode};
 pub use interest::Interest;
 pub use open::{Opening, open};
 pub use shard::{
-    Accepted, Block, BlockKind, Close, Counters, Key, ReadRequest, Settings, Shard, Sink,
+    Accepted, Block, BlockKind, Close, Counters, Key, Listener, ReadRequest, Settings, Shard, Sink,
 };
 pub use subscription::{Gap, Resume, Since, Start, Subscription};
 pub use window::{Entry, Snapshot, Window};

@@ -1,4 +1,9 @@
-//! The operator's listener: the hub's health and its metrics, apart from what is open to the public.
+//! The operator's listener, apart from what is open to the public: the hub's health and its metrics, who
+//! listens, which tokens are good no more, and why a token allows what it does.
+
+mod explain;
+mod listeners;
+mod revoke;
 
 use std::convert::Infallible;
 use std::future::Future;
@@ -9,9 +14,11 @@ use std::time::Duration;
 
 use http::request::Parts;
 use http::{Method, Request, Response, StatusCode};
+use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
+use serde::{Deserialize, Serialize};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
@@ -23,23 +30,33 @@ use crate::front::ServeError;
 use crate::guard::{self, Guard};
 use crate::health;
 use crate::metrics::Page;
+use crate::plain::intake::{self, Bounds, Budget};
 use crate::problem::Problem;
 use crate::route::{READ_ONLY, text, without_body};
+use crate::token::Authorization;
 
-/// Serves `GET /metrics` and `GET /healthz` of a hub until `shutdown` is over. With a key, who asks for the
-/// metrics has to send it as `Authorization: Bearer KEY`; on loopback, only requests for a name of
-/// loopback are answered, so that no web page reads them.
+/// What the operator's listener has to know.
+#[derive(Debug, Clone, Default)]
+pub struct AdminConfig {
+    /// What whoever asks for more than the hub's health has to send as `Authorization: Bearer KEY`.
+    pub key: Option<AdminKey>,
+    /// Who decides what may be done, to say why.
+    pub authorization: Option<Authorization>,
+}
+
+/// Serves the operator's listener of a hub until `shutdown` is over. On loopback, only requests for a name
+/// of loopback are answered, and nothing is done for a page of elsewhere.
 ///
 /// # Errors
 /// If it cannot begin.
 pub async fn serve_admin(
     listener: TcpListener,
     hub: Hub,
-    key: Option<AdminKey>,
+    config: AdminConfig,
     shutdown: impl Future<Output = ()>,
 ) -> Result<(), ServeError> {
     let address = listener.local_addr().map_err(ServeError::Listener)?;
-    let admin = Arc::new(Admin::new(hub, key, address));
+    let admin = Arc::new(Admin::new(hub, config, address));
     let room = Arc::new(Semaphore::new(CONNECTIONS_MAX));
     let mut connections = JoinSet::new();
     let mut shutdown = pin!(shutdown);
@@ -83,19 +100,26 @@ struct Admin {
     hub: Hub,
     page: Page,
     guard: Guard,
-    key: Option<AdminKey>,
+    config: AdminConfig,
+    bodies: Budget,
 }
 
+/// What requests hold of bodies together, and the largest of one.
+const BODIES_BYTES: usize = 1 << 20;
+const BODY_BYTES_MAX: usize = 64 << 10;
+const BODY_TIMEOUT: Duration = Duration::from_secs(10);
+
 impl Admin {
-    fn new(hub: Hub, key: Option<AdminKey>, address: SocketAddr) -> Self {
+    fn new(hub: Hub, config: AdminConfig, address: SocketAddr) -> Self {
         let guard = Guard::new(&Config::default(), address);
-        Self { page: Page::new(hub.clone()), hub, guard, key }
+        let bodies = Budget::new(BODIES_BYTES);
+        Self { page: Page::new(hub.clone()), hub, guard, config, bodies }
     }
 
     async fn serve(self: Arc<Self>, stream: TcpStream) {
-        let service = service_fn(|request: Request<_>| {
-            let answer = self.answer(&request.into_parts().0);
-            async { Ok::<_, Infallible>(answer) }
+        let service = service_fn(|request: Request<Incoming>| async {
+            let (request, body) = request.into_parts();
+            Ok::<_, Infallible>(self.answer(&request, body).await)
         });
         let served = http1::Builder::new()
             .timer(TokioTimer::new())
@@ -108,41 +132,72 @@ impl Admin {
         }
     }
 
-    fn answer(&self, request: &Parts) -> Response<Body> {
-        let answer = self.dispatch(request).unwrap_or_else(Problem::into_response);
+    async fn answer(&self, request: &Parts, body: Incoming) -> Response<Body> {
+        let answer = self.dispatch(request, body).await.unwrap_or_else(Problem::into_response);
         if request.method == Method::HEAD { without_body(answer) } else { answer }
     }
 
-    fn dispatch(&self, request: &Parts) -> Result<Response<Body>, Problem> {
+    async fn dispatch(&self, request: &Parts, body: Incoming) -> Result<Response<Body>, Problem> {
         self.guard.check_host(request)?;
-        let metrics = match request.uri.path() {
-            "/metrics" => true,
-            "/healthz" => false,
+        self.guard.check_origin(request)?;
+        let allow = match request.uri.path() {
+            "/metrics" | "/healthz" => READ_ONLY,
+            "/admin/connections" => "GET, HEAD, DELETE",
+            "/admin/explain" | "/admin/revoke" => "POST",
             _ => return Err(Problem::new(StatusCode::NOT_FOUND, NOT_FOUND)),
         };
-        if !matches!(request.method, Method::GET | Method::HEAD) {
-            return Err(Problem::method_not_allowed(READ_ONLY));
+        if !allow.split(", ").any(|method| request.method == method) {
+            return Err(Problem::method_not_allowed(allow));
         }
-        if !metrics {
+        let path = request.uri.path();
+        if path == "/healthz" {
             return Ok(health::answer(&self.hub));
         }
         self.check_key(request)?;
-        Ok(text(Page::CONTENT_TYPE, self.page.text()))
+        match (path, &request.method) {
+            ("/metrics", _) => Ok(text(Page::CONTENT_TYPE, self.page.text())),
+            ("/admin/connections", &Method::DELETE) => listeners::close(&self.hub, request).await,
+            ("/admin/connections", _) => listeners::list(&self.hub, request).await,
+            ("/admin/revoke", _) => {
+                revoke::answer(&self.hub, &self.config, &self.json(body).await?).await
+            }
+            _ => explain::answer(&self.hub, &self.config, &self.json(body).await?).await,
+        }
+    }
+
+    async fn json(&self, body: Incoming) -> Result<String, Problem> {
+        let bounds = Bounds { bytes_max: BODY_BYTES_MAX, setting: "64 KiB", timeout: BODY_TIMEOUT };
+        Ok(intake::read(body, bounds, &self.bodies).await?.text()?.to_owned())
     }
 
     fn check_key(&self, request: &Parts) -> Result<(), Problem> {
-        let Some(key) = &self.key else { return Ok(()) };
+        let Some(key) = &self.config.key else { return Ok(()) };
         match guard::bearer(request) {
             Some(given) if key.is(given) => Ok(()),
             Some(_) => Err(Problem::unauthorized(
                 "this is not the hub's admin_key: check what you send as `Authorization: Bearer KEY`",
             )),
             None => Err(Problem::unauthorized(
-                "the metrics need the hub's admin_key: send it as `Authorization: Bearer KEY`",
+                "this needs the hub's admin_key: send it as `Authorization: Bearer KEY`",
             )),
         }
     }
 }
 
-const NOT_FOUND: &str =
-    "there is nothing here: metrics are at /metrics, the hub's health at /healthz";
+const NOT_FOUND: &str = "there is nothing here: metrics are at /metrics, the hub's health at /healthz, listeners at \
+     /admin/connections";
+
+/// An answer of the operator's listener.
+fn json(value: &impl Serialize) -> Response<Body> {
+    // What is answered are texts, numbers and lists, which always serialise.
+    let line = serde_json::to_string(value).unwrap_or_default() + "\n";
+    text("application/json", line)
+}
+
+/// What the operator sends; names that mean nothing are not passed over, because one that is misspelt
+/// would mean more than was wanted.
+fn parsed<'a, T: Deserialize<'a>>(text: &'a str, such_as: &str) -> Result<T, Problem> {
+    serde_json::from_str(text).map_err(|error| {
+        Problem::bad_request(format!("this is not such JSON as {such_as}: {error}"))
+    })
+}

@@ -127,6 +127,10 @@ impl Front {
         if access.has_expired(now) {
             return Err(Refusal::invalid_token("the token has expired: get a new one").into());
         }
+        if self.hub.is_revoked(access.identity()) {
+            tracing::info!("a token was refused that was revoked");
+            return Err(Refusal::invalid_token("the token was revoked: get a new one").into());
+        }
         Ok(access)
     }
 
@@ -167,6 +171,9 @@ impl Front {
         match verdict {
             Verdict::Allowed(access) if access.has_expired(self.hub.now()) => {
                 Err(Refusal::invalid_token("what allowed this has ended: log in again"))
+            }
+            Verdict::Allowed(access) if self.hub.is_revoked(access.identity()) => {
+                Err(Refusal::invalid_token("what allowed this was revoked: log in again"))
             }
             Verdict::Allowed(access) => Ok(access),
             denied @ Verdict::Denied { .. } => {

@@ -13,6 +13,7 @@ use std::pin::pin;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use headwater_log::LogError;
 use hyper_util::rt::TokioExecutor;
 use hyper_util::server::conn::auto;
 use socket2::{SockRef, TcpKeepalive};
@@ -65,6 +66,9 @@ pub enum ServeError {
     /// The listener has no address.
     #[error("the listening socket cannot be used: {0}")]
     Listener(#[source] io::Error),
+    /// The log does not say which tokens were revoked.
+    #[error("the log cannot be read: {0}")]
+    Log(#[source] LogError),
     /// A limit that the HTTP library cannot keep.
     #[error("header_bytes_max is {bytes} and has to be at least {min}", min = Limits::HEADER_BYTES_MIN)]
     HeaderBytes {
@@ -92,6 +96,7 @@ pub async fn serve(
         let hub = front.hub.clone();
         tokio::spawn(async move { registry.publish(&hub, over).await })
     });
+    front.hub.load_revocations().await.map_err(ServeError::Log)?;
     let mut connections = JoinSet::new();
     accept_until(&front, &listener, &mut connections, shutdown).await;
     // Nobody is let in any more; who asks on an open connection is told to come back.

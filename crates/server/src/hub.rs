@@ -1,20 +1,25 @@
 //! The hub as the dialects see it: a log, its window, and the shards that read it.
 
 mod config;
+mod follower;
+mod operator;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use headwater_hub::{Snapshot, Subscription, Window, open};
-use headwater_log::{Append, Draft, Log, LogError, Millis, Position, Tail, Topic};
+use headwater_hub::{Access, Snapshot, Subscription, Window, open};
+use headwater_log::{Append, Draft, Log, LogError, Millis, Position, Topic};
 use tokio::runtime::Handle;
 use tokio::sync::{Semaphore, watch};
 
 pub use self::config::HubConfig;
+use self::follower::Follower;
+pub(crate) use self::operator::{Place, RevokeError};
 use crate::metrics::{Metrics, OfShard};
 use crate::opened::{Listening, Opened, Seat};
+use crate::revocations::Revocations;
 use crate::shard::{self, Parts, ShardHandle};
 use crate::stream::EventStream;
 
@@ -38,6 +43,7 @@ struct Shared {
     /// The reader of the log's tail.
     follower: tokio::task::AbortHandle,
     watched: Mutex<Vec<Watched>>,
+    revocations: Arc<Revocations>,
     metrics: Metrics,
 }
 
@@ -77,9 +83,11 @@ impl Hub {
         let (set_trouble, trouble) = watch::channel(None);
         let reads = Arc::new(Semaphore::new(config.reads_max.max(1)));
         let (alive, is_alive) = watch::channel(());
+        let revocations = Arc::<Revocations>::default();
         let parts = Parts {
             config,
             log: &log,
+            revocations: &revocations,
             applied: tail,
             seen: &seen,
             reads: &reads,
@@ -89,8 +97,8 @@ impl Hub {
             .map(|number| shard::start(number, &parts))
             .collect::<Result<Vec<_>, _>>()?;
         let reader = log.tail(tail.offset);
-        let snapshots = Some(snapshots);
-        let follower = Follower { window, snapshots, set_trouble, shards: shards.clone() };
+        let (own, revoked) = (shards.clone(), revocations.clone());
+        let follower = Follower::new(window, snapshots, set_trouble, own, revoked);
         // On the thread of a shard, which it then need not wake.
         let runtime = shards.first().map_or_else(Handle::current, |shard| shard.runtime.clone());
         let follower = runtime.spawn(follower.run(reader)).abort_handle();
@@ -109,6 +117,7 @@ impl Hub {
             trouble,
             follower,
             watched: Mutex::default(),
+            revocations,
             metrics,
         })))
     }
@@ -196,11 +205,17 @@ impl Hub {
         &self,
         subscription: Subscription,
     ) -> Result<EventStream, SubscribeError> {
-        self.open(subscription).await?.into_stream().ok_or(SubscribeError::Stopping)
+        let anonymous = Access::anonymous().into();
+        self.open(subscription, &anonymous).await?.into_stream().ok_or(SubscribeError::Stopping)
     }
 
     /// Finds out where a subscription begins, and takes a seat for it at the shard that has the fewest.
-    pub(crate) async fn open(&self, subscription: Subscription) -> Result<Opened, SubscribeError> {
+    /// The shard keeps `access` if it says whose it is.
+    pub(crate) async fn open(
+        &self,
+        subscription: Subscription,
+        access: &Arc<Access>,
+    ) -> Result<Opened, SubscribeError> {
         if self.0.stopping.load(Ordering::Relaxed) {
             return Err(SubscribeError::Stopping);
         }
@@ -217,7 +232,11 @@ impl Hub {
             .clone();
         let listening = self.listen(&subscription);
         let (retry_ms, seat) = (self.retry_ms(), seat.at(&shard.seats));
-        Ok(Opened { subscription, opening, retry_ms, shard, seat, listening, attached: None })
+        let identity = access.identity();
+        let named = identity.subject.is_some() || identity.token_id.is_some();
+        let owner = named.then(|| access.clone());
+        let attached = None;
+        Ok(Opened { subscription, opening, retry_ms, shard, seat, listening, owner, attached })
     }
 
     fn listen(&self, subscription: &Subscription) -> Listening {
@@ -285,76 +304,8 @@ pub fn now() -> Millis {
     Millis(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
 }
 
-const TAIL_RETRY: Duration = Duration::from_secs(1);
 /// Who is refused comes back after 1 to 9 reconnection times.
 const WIDE_SPREAD: u64 = 8;
 
 /// What shards are shown of the log.
 pub(crate) type Seen = watch::Receiver<Snapshot>;
-
-/// Reads the log's tail into the window, and wakes the shards that may have a taker.
-struct Follower {
-    window: Window,
-    /// `None` only while it is dropped.
-    snapshots: Option<watch::Sender<Snapshot>>,
-    set_trouble: watch::Sender<Option<LogError>>,
-    shards: Vec<ShardHandle>,
-}
-
-/// Shards without a taker follow this much later, so that their place does not grow old.
-const LAZY: Duration = Duration::from_millis(100);
-
-impl Drop for Follower {
-    /// Without it nothing new will ever be seen: the shards end.
-    fn drop(&mut self) {
-        self.snapshots = None;
-        self.shards.iter().for_each(|shard| shard.inbox.ring());
-    }
-}
-
-impl Follower {
-    async fn run(mut self, mut tail: Box<dyn Tail>) {
-        // When those that were not woken are.
-        let mut lazy: Option<tokio::time::Instant> = None;
-        loop {
-            let next = match lazy {
-                None => tail.next().await,
-                Some(at) => match tokio::time::timeout_at(at, tail.next()).await {
-                    Ok(next) => next,
-                    Err(_) => {
-                        self.shards.iter().for_each(|shard| shard.inbox.ring());
-                        lazy = None;
-                        continue;
-                    }
-                },
-            };
-            match next {
-                Ok(batch) => {
-                    let shown = Instant::now();
-                    let records = batch.records.clone();
-                    self.window.push(batch);
-                    let snapshot = self.window.snapshot();
-                    if self.snapshots.as_ref().is_none_or(|seen| seen.send(snapshot).is_err()) {
-                        return;
-                    }
-                    let mut all = true;
-                    for shard in &self.shards {
-                        all &= records
-                            .iter()
-                            .any(|record| shard.ring_for(&record.event.topics, shown));
-                    }
-                    if !all {
-                        lazy = lazy.or_else(|| Some(tokio::time::Instant::now() + LAZY));
-                    }
-                    self.set_trouble.send_if_modified(|trouble| trouble.take().is_some());
-                }
-                Err(LogError::Closed) => return,
-                Err(error) => {
-                    tracing::error!(%error, "the log's tail cannot be read; trying again");
-                    self.set_trouble.send_replace(Some(error));
-                    tokio::time::sleep(TAIL_RETRY).await;
-                }
-            }
-        }
-    }
-}

@@ -21,6 +21,7 @@ mod metrics;
 mod opened;
 mod plain;
 mod problem;
+mod revocations;
 mod route;
 mod shard;
 mod stream;
@@ -30,7 +31,7 @@ pub use headwater_hub::{
     Block, BlockKind, Encoding, Gap, Resume, Since, Start, Subscription, Visibility,
 };
 
-pub use admin::serve_admin;
+pub use admin::{AdminConfig, serve_admin};
 pub use config::{
     AdminKey, Config, CorsOrigin, Network, Origin, Page, PublicUrl, PublishKey, SettingError,
 };

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use bytes::Bytes;
-use headwater_hub::{Opening, Resume, Subscription};
+use headwater_hub::{Access, Opening, Resume, Subscription};
 use tokio::sync::watch;
 
 use crate::shard::{Arrival, Command, Outlet, ShardHandle, Socket};
@@ -18,9 +18,13 @@ pub(crate) struct Opened {
     pub(crate) shard: ShardHandle,
     pub(crate) seat: Seat,
     pub(crate) listening: Listening,
-    /// What few have, and what ends with them.
-    pub(crate) attached: Option<Box<dyn Send>>,
+    /// What the subscriber showed, if that has a name.
+    pub(crate) owner: Option<Arc<Access>>,
+    pub(crate) attached: Attached,
 }
+
+/// What few subscribers have, and what ends with them.
+pub(crate) type Attached = Option<Box<dyn Send + Sync>>;
 
 /// What a subscriber takes up, and whom it is counted for; given back when dropped.
 pub(crate) struct Seat {
@@ -80,13 +84,14 @@ impl Opened {
 
     /// Its blocks, to be sent by whoever polls for them; `None` if the shard has stopped.
     pub(crate) fn into_stream(self) -> Option<EventStream> {
-        let Self { subscription, opening, retry_ms, shard, seat, listening, .. } = self;
+        let Self { subscription, opening, retry_ms, shard, seat, listening, owner, attached } =
+            self;
         let slot = Arc::new(Slot::default());
         let place = (opening.resume, opening.told);
         let outlet = Outlet::Body(slot.clone());
-        let arrival = Arrival { subscription, opening, retry_ms, outlet };
+        let arrival = Arrival { subscription, opening, retry_ms, outlet, owner };
         let sent = shard.inbox.send(Command::Subscribe(Box::new(arrival)));
-        sent.then(|| EventStream::new(slot, shard.inbox, place, (seat, listening)))
+        sent.then(|| EventStream::new(slot, shard.inbox, place, (seat, listening, attached)))
     }
 
     /// Gives the shard a socket to send on by itself, first the head of the response. `held` is what is
@@ -97,14 +102,15 @@ impl Opened {
         head: Bytes,
         held: impl Send + 'static,
     ) {
-        let Self { subscription, opening, retry_ms, shard, seat, listening, attached } = self;
+        let Self { subscription, opening, retry_ms, shard, seat, listening, owner, attached } =
+            self;
         // Who has nothing attached does not pay for it.
         let held: Box<dyn Send> = match attached {
             None => Box::new((held, seat, listening)),
             Some(attached) => Box::new((held, seat, listening, attached)),
         };
         let outlet = Outlet::Socket(Box::new(Socket::new(stream, head, held)));
-        let arrival = Arrival { subscription, opening, retry_ms, outlet };
+        let arrival = Arrival { subscription, opening, retry_ms, outlet, owner };
         shard.inbox.send(Command::Subscribe(Box::new(arrival)));
     }
 }

@@ -166,7 +166,7 @@ async fn subscribe(
         }
         refuse::refuse_form(hub, form, unavailable, &error.to_string())
     };
-    let opened = match hub.open(subscription).await {
+    let opened = match hub.open(subscription, &access).await {
         Ok(opened) => opened,
         Err(error) => return Ok(refuse(error)),
     };

@@ -7,8 +7,10 @@
 mod inbox;
 mod outlet;
 mod sockets;
+mod visit;
 mod worker;
 
+use std::collections::HashMap;
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -23,9 +25,11 @@ use tokio::sync::{Semaphore, oneshot, watch};
 pub(crate) use self::inbox::{Arrival, Command, Inbox};
 use self::outlet::Outlets;
 pub(crate) use self::outlet::{Outlet, Socket};
+pub(crate) use self::visit::{Meant, Present, Visit};
 use self::worker::{Reader, Worker};
 use crate::hub::{HubConfig, Seen};
 use crate::metrics::OfShard;
+use crate::revocations::Revocations;
 
 /// A running shard. Cloning costs a few reference counts.
 #[derive(Clone)]
@@ -53,6 +57,32 @@ impl ShardHandle {
         taker
     }
 
+    /// The listeners that are meant, from a slot on and at most so many; and how many are meant in all.
+    pub(crate) async fn list(
+        &self,
+        meant: Meant,
+        from: usize,
+        max: usize,
+    ) -> (Vec<Present>, usize) {
+        let (answer, answered) = oneshot::channel();
+        self.inbox.send(Command::Visit(Visit::List { meant, from, max, answer }));
+        // A shard that has stopped has none.
+        answered.await.unwrap_or_default()
+    }
+
+    /// Closes the streams of those that are meant.
+    pub(crate) fn close_unasked(&self, meant: Meant) {
+        let (answer, _) = oneshot::channel();
+        self.inbox.send(Command::Visit(Visit::Close { meant, answer }));
+    }
+
+    /// Closes the streams of those that are meant, and says how many they were.
+    pub(crate) async fn close(&self, meant: Meant) -> usize {
+        let (answer, answered) = oneshot::channel();
+        self.inbox.send(Command::Visit(Visit::Close { meant, answer }));
+        answered.await.unwrap_or_default()
+    }
+
     /// Ends the shard's streams; is over when it has stopped.
     pub(crate) async fn stop(&self, spread_ms: u64) {
         let (done, stopped) = oneshot::channel();
@@ -66,6 +96,7 @@ impl ShardHandle {
 pub(crate) struct Parts<'a> {
     pub(crate) config: &'a HubConfig,
     pub(crate) log: &'a Arc<dyn Log>,
+    pub(crate) revocations: &'a Arc<Revocations>,
     pub(crate) applied: Position,
     pub(crate) seen: &'a Seen,
     /// How many reads of the log there may be at a time.
@@ -79,7 +110,7 @@ pub(crate) struct Parts<'a> {
 /// # Errors
 /// If the system does not give what it takes.
 pub(crate) fn start(number: usize, parts: &Parts<'_>) -> io::Result<ShardHandle> {
-    let Parts { config, log, applied, seen, reads, alive } = parts;
+    let Parts { config, log, revocations, applied, seen, reads, alive } = parts;
     let own = runtime::Builder::new_current_thread().enable_all().build()?;
     let (inbox, commands) = Inbox::new();
     let shard = Shard::new(config.settings(), log.id_key().clone(), *applied);
@@ -90,7 +121,17 @@ pub(crate) fn start(number: usize, parts: &Parts<'_>) -> io::Result<ShardHandle>
         let _runtime = own.enter();
         Outlets::new()?
     };
-    let worker = Worker::new(shard, outlets, commands, (*seen).clone(), reader, metrics.clone());
+    let worker = Worker {
+        shard,
+        outlets,
+        owners: HashMap::new(),
+        revocations: (*revocations).clone(),
+        commands,
+        seen: (*seen).clone(),
+        reader,
+        began: Instant::now(),
+        metrics: metrics.clone(),
+    };
     let handle = own.handle().clone();
     let mut alive = (*alive).clone();
     thread::Builder::new().name(format!("shard-{number}")).spawn(move || {

@@ -9,7 +9,7 @@ use futures_util::Stream;
 use headwater_hub::{Accepted, Block, BlockKind, Key, Resume};
 use headwater_log::Position;
 
-use crate::opened::{Listening, Seat};
+use crate::opened::{Attached, Listening, Seat};
 use crate::shard::{Command, Inbox};
 
 /// The blocks of one subscription. Dropping it frees the subscriber at once.
@@ -21,7 +21,7 @@ pub struct EventStream {
     inbox: Inbox,
     resume: Resume,
     position: Position,
-    _held: (Seat, Listening),
+    _held: (Seat, Listening, Attached),
 }
 
 /// Where a shard and a connection meet.
@@ -50,7 +50,7 @@ impl EventStream {
         slot: Arc<Slot>,
         inbox: Inbox,
         (resume, position): (Resume, Position),
-        held: (Seat, Listening),
+        held: (Seat, Listening, Attached),
     ) -> Self {
         Self { slot, inbox, resume, position, _held: held }
     }

@@ -27,6 +27,8 @@ pub struct Identity {
     pub issuer: Option<Box<str>>,
     /// The token's `jti`.
     pub token_id: Option<Box<str>>,
+    /// The token's `iat`.
+    pub issued: Option<Millis>,
     /// The token's `exp`: from then on it grants nothing, and no stream under it goes on.
     pub expires: Option<Millis>,
     /// What each of its subscriptions shows to those who watch subscriptions, as JSON, if no rule says it.

@@ -16,7 +16,7 @@ use slab::Slab;
 pub use self::counters::Counters;
 use self::deliver::Job;
 use self::group::{GroupId, Groups};
-pub use self::subscriber::{Accepted, Block, BlockKind, Close, Key, Sink};
+pub use self::subscriber::{Accepted, Block, BlockKind, Close, Key, Listener, Sink};
 use self::subscriber::{Extra, Subscriber, Waiting};
 use crate::control;
 use crate::interest::Interest;
@@ -334,6 +334,26 @@ impl Shard {
         self.subscribers
             .get_mut(key.slot)
             .filter(|subscriber| subscriber.generation == key.generation)
+    }
+
+    /// Its subscribers, the one with the smallest slot first.
+    pub fn listeners(&self) -> impl Iterator<Item = Listener> {
+        self.subscribers.iter().filter_map(|(slot, subscriber)| {
+            let group = self.groups.get(subscriber.group)?;
+            Some(Listener {
+                key: Key { slot, generation: subscriber.generation },
+                filter: group.filter.clone(),
+                encoding: group.encoding,
+                live: matches!(subscriber.waiting, Waiting::Event { .. }),
+            })
+        })
+    }
+
+    /// Closes a subscriber's stream for the operator.
+    pub fn disconnect(&mut self, key: Key) {
+        if self.find(key).is_some() {
+            self.close(key.slot, Close::Removed);
+        }
     }
 
     fn close(&mut self, slot: usize, reason: Close) {

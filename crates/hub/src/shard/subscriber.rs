@@ -1,12 +1,15 @@
 //! What a shard keeps of one subscriber.
 
+use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use headwater_log::{Offset, Position, Removals};
+use headwater_log::{Filter, Offset, Position, Removals};
 
 use super::group::GroupId;
 use super::run::Cut;
+use crate::encoding::Encoding;
 use crate::subscription::Gap;
 
 /// A subscriber's name in its shard; never given out twice.
@@ -14,6 +17,26 @@ use crate::subscription::Gap;
 pub struct Key {
     pub(super) slot: usize,
     pub(super) generation: u64,
+}
+
+/// What a subscriber of a shard listens to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Listener {
+    /// Which it is.
+    pub key: Key,
+    /// What it wants.
+    pub filter: Arc<Filter>,
+    /// How it is written to.
+    pub encoding: Encoding,
+    /// Whether it has had everything that the shard has seen.
+    pub live: bool,
+}
+
+impl fmt::Display for Key {
+    /// Two numbers.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}-{}", self.slot, self.generation)
+    }
 }
 
 impl Key {
@@ -156,19 +179,22 @@ pub enum Close {
     LogUnreadable,
     /// What allowed it is over.
     Expired,
+    /// The operator closed it.
+    Removed,
     /// The hub stops.
     Stopping,
 }
 
 impl Close {
     /// All reasons.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Complete,
         Self::Gone,
         Self::Stalled,
         Self::EventGone,
         Self::LogUnreadable,
         Self::Expired,
+        Self::Removed,
         Self::Stopping,
     ];
 }

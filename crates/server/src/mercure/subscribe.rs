@@ -71,7 +71,7 @@ async fn subscribe(front: &Front, request: &Parts, form: &str) -> Result<Respons
         encoding: Encoding::Mercure,
         events_max: None,
     };
-    let mut opened = match hub.open(subscription).await {
+    let mut opened = match hub.open(subscription, &access).await {
         Ok(opened) => opened,
         Err(error) => {
             if let SubscribeError::TooMany { .. } = error {
@@ -87,7 +87,8 @@ async fn subscribe(front: &Front, request: &Parts, form: &str) -> Result<Respons
         _ => {
             if let Some(registry) = &own.registry {
                 let presence = registry.enter(wanted.matchers, &access);
-                opened.attached = presence.map(|presence| Box::new(presence) as Box<dyn Send>);
+                opened.attached =
+                    presence.map(|presence| Box::new(presence) as Box<dyn Send + Sync>);
             }
             Body::subscription(opened)
         }

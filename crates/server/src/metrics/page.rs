@@ -201,6 +201,7 @@ fn name(reason: Close) -> &'static str {
         Close::EventGone => "event_gone",
         Close::LogUnreadable => "log_unreadable",
         Close::Expired => "expired",
+        Close::Removed => "removed",
         Close::Stopping => "stopping",
     }
 }

@@ -4,20 +4,23 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use headwater_hub::{Key, Opening, Subscription};
+use headwater_hub::{Access, Key, Opening, Subscription};
 use headwater_log::{LogError, Page};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::sync::{Notify, oneshot};
 
 use super::outlet::Outlet;
+use super::visit::Visit;
 
 /// What a shard is told. There is at most one `Subscribe`, one `Gone` and one `Writable` for each
-/// subscriber and one `Page` for each read on the way, and all of those have limits: so has the channel.
+/// subscriber, one `Page` for each read and one `Visit` for each request of the operator on the way, and
+/// all of those have limits: so has the channel.
 pub(crate) enum Command {
     Subscribe(Box<Arrival>),
     Writable(Key),
     Gone(Key),
     Page(u64, Result<Page, LogError>),
+    Visit(Visit),
     Stop { spread_ms: u64, done: oneshot::Sender<()> },
 }
 
@@ -27,6 +30,8 @@ pub(crate) struct Arrival {
     pub(crate) opening: Opening,
     pub(crate) retry_ms: u64,
     pub(crate) outlet: Outlet,
+    /// What it showed, if that has a name.
+    pub(crate) owner: Option<Arc<Access>>,
 }
 
 /// The way into a shard.

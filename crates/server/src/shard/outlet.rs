@@ -1,7 +1,7 @@
 //! Where a shard's blocks go: sockets of its own, and bodies that others send.
 
 use std::io::{self, ErrorKind, IoSlice, Read as _, Write as _};
-use std::net::Shutdown;
+use std::net::{Shutdown, SocketAddr};
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -166,6 +166,14 @@ impl Outlets {
             }
             Some(Outlet::Body(slot)) => slot.end(),
             None => {}
+        }
+    }
+
+    /// The other end of a subscriber's connection, if it has one for itself.
+    pub(super) fn peer(&self, key: Key) -> Option<SocketAddr> {
+        match self.outlets.get(key.slot())? {
+            Some((own, Outlet::Socket(socket))) if *own == key => socket.stream.peer_addr().ok(),
+            _ => None,
         }
     }
 

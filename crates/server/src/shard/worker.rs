@@ -1,11 +1,12 @@
 //! The worker of a shard: the only one that touches its state machine.
 
+use std::collections::HashMap;
 use std::ops::ControlFlow;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::time::Instant;
 
-use headwater_hub::{Key, ReadRequest, Shard};
+use headwater_hub::{Access, Key, ReadRequest, Shard};
 use headwater_log::Log;
 use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
@@ -13,18 +14,22 @@ use tokio::time::Sleep;
 
 use super::inbox::{Arrival, Command, Commands, Inbox};
 use super::outlet::{Event, Outlet, Outlets};
-use crate::hub::Seen;
+use crate::hub::{self, Seen};
 use crate::metrics::OfShard;
+use crate::revocations::Revocations;
 
 /// What a shard's worker holds.
 pub(super) struct Worker {
-    shard: Shard,
-    outlets: Outlets,
-    commands: Commands,
-    seen: Seen,
-    reader: Reader,
-    began: Instant,
-    metrics: Arc<OfShard>,
+    pub(super) shard: Shard,
+    pub(super) outlets: Outlets,
+    /// What those showed who showed something that has a name.
+    pub(super) owners: HashMap<Key, Arc<Access>>,
+    pub(super) revocations: Arc<Revocations>,
+    pub(super) commands: Commands,
+    pub(super) seen: Seen,
+    pub(super) reader: Reader,
+    pub(super) began: Instant,
+    pub(super) metrics: Arc<OfShard>,
 }
 
 /// At most this many commands are taken in before what they lead to is sent.
@@ -40,17 +45,6 @@ enum Next {
 }
 
 impl Worker {
-    pub(super) fn new(
-        shard: Shard,
-        outlets: Outlets,
-        commands: Commands,
-        seen: Seen,
-        reader: Reader,
-        metrics: Arc<OfShard>,
-    ) -> Self {
-        Self { shard, outlets, commands, seen, reader, began: Instant::now(), metrics }
-    }
-
     /// Works until the shard is told to stop, or nothing new will ever be seen.
     pub(super) async fn run(mut self) {
         // One timer, which is moved only when what comes first changes.
@@ -130,6 +124,7 @@ impl Worker {
     fn forget(&mut self, key: Key) {
         self.shard.unsubscribe(key);
         self.outlets.remove(key);
+        self.owners.remove(&key);
     }
 
     fn handle(&mut self, command: Command) -> ControlFlow<()> {
@@ -141,6 +136,7 @@ impl Worker {
             Command::Page(ticket, page) => {
                 self.shard.handle_page(now, ticket, page, &mut self.outlets);
             }
+            Command::Visit(visit) => self.visit(visit),
             Command::Stop { spread_ms, done } => {
                 // What is in the log by now still goes out to those who keep up.
                 let snapshot = self.seen.borrow_and_update().clone();
@@ -165,28 +161,38 @@ impl Worker {
     }
 
     fn take_in(&mut self, arrival: Arrival) {
-        let Arrival { subscription, opening, retry_ms, outlet } = arrival;
+        let Arrival { subscription, opening, retry_ms, outlet, owner } = arrival;
         let (encoding, now) = (subscription.encoding, self.began.elapsed());
+        // It may have been revoked since it was looked at, when its stream was not here yet to be closed.
+        let revoked = |owner: &Arc<Access>| self.revocations.cover(owner.identity(), hub::now());
+        if owner.as_ref().is_some_and(revoked) {
+            if let Outlet::Body(slot) = outlet {
+                slot.end();
+            }
+            return;
+        }
         let subscribe = || self.shard.subscribe(now, &subscription, opening, retry_ms);
         let key = match &outlet {
             Outlet::Body(slot) => slot.take_in(subscribe),
             Outlet::Socket(_) => Some(subscribe()),
         };
-        if let Some(key) = key
-            && let Err(error) = self.outlets.insert(key, outlet, encoding.is_sse())
-        {
+        let Some(key) = key else { return };
+        if let Err(error) = self.outlets.insert(key, outlet, encoding.is_sse()) {
             tracing::debug!(%error, "a connection ended before its stream began");
             self.shard.unsubscribe(key);
+        } else if let Some(owner) = owner {
+            self.owners.insert(key, owner);
         }
     }
 
-    fn carry_out(&mut self) {
+    pub(super) fn carry_out(&mut self) {
         while let Some(request) = self.shard.poll_read() {
             self.reader.read(request);
         }
         while let Some((key, reason)) = self.shard.poll_close() {
             tracing::debug!(?reason, "a subscription ended");
             self.outlets.close(key, reason);
+            self.owners.remove(&key);
         }
     }
 }

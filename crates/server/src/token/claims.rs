@@ -21,6 +21,8 @@ pub(super) struct Claims<'a> {
     pub(super) aud: Option<Audience>,
     exp: Option<Number>,
     nbf: Option<Number>,
+    /// Only who revokes a subject's tokens asks for it, so that a strange one is as good as none.
+    iat: Option<Number>,
     #[serde(borrow)]
     authorization_details: Option<&'a RawValue>,
     #[serde(borrow)]
@@ -73,6 +75,7 @@ impl<'a> Claims<'a> {
             subject: boxed(&self.sub),
             issuer: boxed(&self.iss),
             token_id: boxed(&self.jti),
+            issued: self.iat.as_ref().and_then(|date| millis("iat", date).ok()),
             expires: self.expires()?,
             payload: None,
         })

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use headwater_server::{AdminKey, serve_admin};
+use headwater_server::{AdminConfig, AdminKey, serve_admin};
 use tokio::net::TcpListener;
 
 use crate::client::{Answer, Connection};
@@ -17,7 +17,8 @@ async fn listen(server: &Server, key: Option<&str>) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let key = key.map(|key| key.parse::<AdminKey>().unwrap());
-    tokio::spawn(serve_admin(listener, server.hub.clone(), key, std::future::pending()));
+    let config = AdminConfig { key, ..AdminConfig::default() };
+    tokio::spawn(serve_admin(listener, server.hub.clone(), config, std::future::pending()));
     address
 }
 

@@ -16,6 +16,7 @@ mod ingest;
 mod limits;
 mod longpoll;
 mod malformed;
+mod operator;
 mod publish;
 mod server;
 mod stop;

@@ -19,7 +19,7 @@ const ISSUER: &str = "https://issuer.example";
 const AUDIENCE: &str = "https://hub.example";
 pub(crate) const KEY: &str = "a-publish-key-of-our-own";
 
-pub(crate) async fn server() -> Server {
+pub(crate) fn authorization() -> Authorization {
     let issuer = IssuerConfig {
         issuer: Some(ISSUER.to_owned()),
         audiences: vec![AUDIENCE.to_owned()],
@@ -31,9 +31,12 @@ pub(crate) async fn server() -> Server {
     let base = Url::parse("http://127.0.0.1/").unwrap();
     let fetch = Arc::new(HttpFetch::new().unwrap());
     let tokens = Tokens::new(vec![issuer], base, TokenLimits::default(), fetch).unwrap();
+    Authorization { judge: Judge::Tokens(tokens), credentials: CredentialSettings::default() }
+}
+
+pub(crate) async fn server() -> Server {
     Server::with(|config| {
-        let credentials = CredentialSettings::default();
-        config.authorization = Some(Authorization { judge: Judge::Tokens(tokens), credentials });
+        config.authorization = Some(authorization());
         config.publish_key = Some(KEY.parse().unwrap());
     })
     .await
@@ -52,7 +55,17 @@ pub(crate) fn expiring(actions: &[&str], topics: &[&str], expires_s: u64) -> Str
     format!("authorization: Bearer {}\r\n", token(actions, topics, expires_s))
 }
 
-fn token(actions: &[&str], topics: &[&str], expires_s: u64) -> String {
+pub(crate) fn token(actions: &[&str], topics: &[&str], expires_s: u64) -> String {
+    token_of("somebody", "1", actions, topics, expires_s)
+}
+
+pub(crate) fn token_of(
+    subject: &str,
+    name: &str,
+    actions: &[&str],
+    topics: &[&str],
+    expires_s: u64,
+) -> String {
     let details: Vec<Value> = topics
         .iter()
         .map(|topic| {
@@ -64,8 +77,8 @@ fn token(actions: &[&str], topics: &[&str], expires_s: u64) -> String {
         })
         .collect();
     let claims = json!({
-        "iss": ISSUER, "aud": AUDIENCE, "exp": expires_s, "sub": "somebody",
-        "iat": now_s(), "jti": "1", "client_id": "test", "authorization_details": details,
+        "iss": ISSUER, "aud": AUDIENCE, "exp": expires_s, "sub": subject,
+        "iat": now_s(), "jti": name, "client_id": "test", "authorization_details": details,
     });
     let header = Header { typ: Some("at+jwt".to_owned()), ..Header::default() };
     let key = EncodingKey::from_secret(SECRET.as_bytes());
