@@ -80,7 +80,8 @@ pub struct Proxy {
 #[derive(Debug)]
 struct Shared {
     hub: SocketAddr,
-    pages: Mutex<HashMap<String, String>>,
+    /// The media type and the text of what is served at each path.
+    files: Mutex<HashMap<String, (&'static str, String)>>,
     streams: Mutex<HashMap<String, Stream>>,
 }
 
@@ -95,7 +96,7 @@ impl Proxy {
     /// Listens on `hosts` loopback addresses (127.0.0.1, 127.0.0.2, …): browsers open six connections to
     /// each.
     pub async fn start(hub: SocketAddr, hosts: u8) -> Result<Self> {
-        let shared = Shared { hub, pages: Mutex::default(), streams: Mutex::default() };
+        let shared = Shared { hub, files: Mutex::default(), streams: Mutex::default() };
         let shared = Arc::new(shared);
         let (mut addresses, mut tasks) = (Vec::new(), JoinSet::new());
         for host in 1..=hosts {
@@ -113,7 +114,12 @@ impl Proxy {
 
     /// Serves this HTML at a path.
     pub fn page(&self, path: &str, html: String) {
-        lock(&self.shared.pages).insert(path.to_owned(), html);
+        self.file(path, "text/html", html);
+    }
+
+    /// Serves this text at a path.
+    pub fn file(&self, path: &str, media_type: &'static str, text: String) {
+        lock(&self.shared.files).insert(path.to_owned(), (media_type, text));
     }
 
     /// Plans where the first stream of this key is cut.
@@ -184,11 +190,13 @@ async fn serve(mut page: TcpStream, shared: &Shared) -> Result<()> {
                       Connection: close\r\n\r\ntaken";
         return Ok(page.write_all(taken).await?);
     }
-    let html = lock(&shared.pages).get(&request.target).cloned();
-    if let Some(html) = html {
-        let head = "HTTP/1.1 200 OK\r\nContent-Type: text/html; charset=utf-8\r\n\
-                    Cache-Control: no-store\r\nConnection: close\r\n\r\n";
-        return Ok(page.write_all(format!("{head}{html}").as_bytes()).await?);
+    let file = lock(&shared.files).get(&request.target).cloned();
+    if let Some((media_type, text)) = file {
+        let head = format!(
+            "HTTP/1.1 200 OK\r\nContent-Type: {media_type}; charset=utf-8\r\n\
+             Cache-Control: no-store\r\nConnection: close\r\n\r\n"
+        );
+        return Ok(page.write_all(format!("{head}{text}").as_bytes()).await?);
     }
     let key = request.target.split(['?', '&']).find_map(|pair| pair.strip_prefix("cut="));
     match key {

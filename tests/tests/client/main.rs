@@ -7,6 +7,7 @@
 )]
 
 mod buffering;
+mod examples;
 mod gate;
 mod old;
 mod origins;
