@@ -83,3 +83,35 @@ fn block(encoding: Encoding, event_type: &str, data: &str, id: &str) -> Bytes {
     line.push('\n');
     line.into()
 }
+
+#[cfg(test)]
+mod tests {
+    use headwater_event_stream::{Decoder, Item};
+
+    use super::*;
+
+    #[test]
+    fn in_the_mercure_dialect_no_block_is_an_event_and_the_next_one_is_whole() {
+        let key = IdKey::new([7; 16]);
+        let gap_of = Gap { requested: None, resumed: None };
+        let mercure = Encoding::Mercure;
+        let blocks = [
+            open(mercure, Resume::Exact, 1234, "#open"),
+            heartbeat(mercure),
+            checkpoint(mercure, Position::FOREIGN, &key),
+            gap(mercure, &gap_of, "#gap"),
+            end(mercure, 99),
+        ];
+        let mut stream: Vec<u8> = blocks.concat();
+        assert!(stream.starts_with(b":\n") && !stream.windows(2).any(|pair| pair == b"\n\n"));
+        stream.extend_from_slice(b"data: x\nid: 1\n\n");
+        let (mut decoder, mut input) = (Decoder::new(), &stream[..]);
+        let mut events = Vec::new();
+        while let Some(item) = decoder.decode(&mut input).unwrap() {
+            if let Item::Event(event) = item {
+                events.push([event.event_type, event.data, event.id].map(str::to_owned));
+            }
+        }
+        assert_eq!(events, [["message", "x", "1"].map(str::to_owned)]);
+    }
+}

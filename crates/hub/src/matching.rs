@@ -294,8 +294,12 @@ mod tests {
     #[test]
     fn finds_what_each_pattern_alone_says() {
         let mut set: PatternSet<()> = PatternSet::default();
-        let patterns: Vec<Pattern> =
+        let mut patterns: Vec<Pattern> =
             PATTERNS.iter().map(|text| Pattern::parse(text, &base()).unwrap()).collect();
+        // URI Templates are held against the topic itself, be it a URL or not.
+        for text in ["/a/{x}", "http://[{x}", "/{+x}/b"] {
+            patterns.push(Pattern::template(text, &base()).unwrap().unwrap());
+        }
         let ids: Vec<PatternId> = patterns.iter().map(|pattern| set.add(pattern).0).collect();
         let check = |set: &PatternSet<()>, from: usize| {
             for topic in TOPICS.map(|topic| Topic::parse(topic).unwrap()) {

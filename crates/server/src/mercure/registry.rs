@@ -177,7 +177,11 @@ impl Registry {
                 }
                 continue;
             }
-            let drafts = batch.iter().filter_map(|update| self.draft(hub, update)).collect();
+            let drafts: Vec<Draft> =
+                batch.iter().filter_map(|update| self.draft(hub, update)).collect();
+            if drafts.is_empty() {
+                continue;
+            }
             for appended in hub.publish(drafts).await {
                 if !matches!(appended, headwater_log::Appended::Committed(_)) {
                     tracing::warn!(?appended, "nobody is told of a subscription");

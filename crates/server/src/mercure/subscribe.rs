@@ -68,7 +68,9 @@ async fn subscribe(front: &Front, request: &Parts, form: &str) -> Result<Respons
         filter: wanted.filter,
         lifetime: Some(lifetime),
         start: wanted.start,
-        encoding: Encoding::Mercure,
+        // A ticket is ours, and so are the clients that have one: a native EventSource comes back with it
+        // only if it was told its place, also before its first event.
+        encoding: if Form::new(form).has("ticket") { Encoding::Sse } else { Encoding::Mercure },
         events_max: None,
     };
     let mut opened = match hub.open(subscription, &access).await {

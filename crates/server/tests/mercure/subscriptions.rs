@@ -2,11 +2,18 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
 use headwater_log::{Epoch, Filter, IdKey, Log, MemoryLimits, MemoryLog, Offset, Read, Select};
+use http_body_util::Empty;
+use hyper::Request;
+use hyper::client::conn::http2;
+use hyper_util::rt::{TokioExecutor, TokioIo};
 use serde_json::{Value, json};
+use tokio::net::TcpStream;
 
 use crate::client::{Answer, Subscriber};
 use crate::hub::{HUB, Hub, bearer, claims, form, granted, next, publisher, token};
+use crate::server::within;
 
 const ALL: &str = "/.well-known/mercure/subscriptions";
 
@@ -240,6 +247,32 @@ async fn a_hub_that_stops_says_that_all_are_gone() {
     assert_eq!((begun.len(), told.len()), (3, 6));
     assert!(begun.into_iter().all(|one| ended(one) == 1));
     assert!(records.iter().all(|record| record.event.private));
+}
+
+#[tokio::test]
+async fn a_stream_over_http_2_is_seen_to_end() {
+    let hub = Hub::telling().await;
+    let mut watching = watch(&hub).await;
+    let stream = TcpStream::connect(hub.server.address).await.unwrap();
+    let (mut sender, connection) =
+        http2::handshake(TokioExecutor::new(), TokioIo::new(stream)).await.unwrap();
+    tokio::spawn(connection);
+    let url = format!("http://{}{HUB}?match=a", hub.server.address);
+    let request = Request::get(url).body(Empty::<Bytes>::new()).unwrap();
+    let first = within(sender.send_request(request.clone())).await.unwrap();
+    let second = within(sender.send_request(request)).await.unwrap();
+    let mut told = Vec::new();
+    for _ in 0..2 {
+        told.push(json_of(&next(&mut watching).await.1)["subscriber"].clone());
+    }
+    assert_ne!(told[0], told[1]);
+    // One stream is reset, the other goes with its connection.
+    drop(first);
+    let ended = json_of(&next(&mut watching).await.1);
+    assert_eq!((&ended["active"], &ended["subscriber"]), (&json!(false), &told[0]));
+    drop((second, sender));
+    let ended = json_of(&next(&mut watching).await.1);
+    assert_eq!((&ended["active"], &ended["subscriber"]), (&json!(false), &told[1]));
 }
 
 #[tokio::test]

@@ -190,6 +190,27 @@ async fn a_subscriber_needs_no_token_but_none_that_is_bad() {
     assert_eq!(ISSUER, "https://localhost");
 }
 
+#[tokio::test]
+async fn a_ticket_opens_a_stream_and_its_reconnections() {
+    let hub = Hub::start().await;
+    let headers = granted(&["subscribe"], &["a"]);
+    let answer = hub.server.post("/tickets", &headers, "").await;
+    let ticket = answer.json()["ticket"].as_str().unwrap().to_owned();
+    let query = format!("match=a&ticket={ticket}");
+    let mut page = hub.subscribe(&query, "").await;
+    // It has a place before its first event.
+    let (event_type, _, place) = next(&mut page).await;
+    assert_eq!(event_type, "hub.open");
+    drop(page);
+    hub.publish(&[("topic", "a"), ("data", "secret"), ("private", "on")]).await;
+    let back = format!("last-event-id: {place}\r\n");
+    let mut page = hub.subscribe(&query, &back).await;
+    assert_eq!(page.header("mercure-last-event-id"), Some(&*place));
+    assert_eq!(next(&mut page).await.0, "hub.open");
+    assert_eq!(next(&mut page).await.1, "secret");
+    assert_eq!(hub.refused(&query, "").await.status, 401);
+}
+
 // Mercure 5.3: "An explicit list of algorithms, never `none`; the algorithm MUST fit the key; keys come from the settings only, never from `jwk`, `jku` or `x5u`."
 #[tokio::test]
 async fn a_token_does_not_say_how_it_is_checked() {
