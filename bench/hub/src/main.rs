@@ -1,5 +1,8 @@
-//! Counts the instructions of a publish to one topic, in a shard with one subscriber and in shards with
-//! very many: they are what the same work costs on any machine, at any load.
+//! Counts instructions: they are what the same work costs on any machine, at any load.
+//!
+//! Of a publish to one topic, in a shard with one subscriber and in shards with very many others; and of a
+//! publish to very many subscribers, of public events and of private ones that each sees by a token of its
+//! own.
 //!
 //! `cargo run --release` runs this program under valgrind (Debian package `valgrind`), once for each case.
 
@@ -9,8 +12,8 @@ use std::time::Duration;
 
 use futures_util::FutureExt as _;
 use headwater_hub::{
-    Accepted, Block, Encoding, Key, Settings, Shard, Sink, Start, Subscription, Visibility, Window,
-    open,
+    Accepted, Access, Actions, Block, Encoding, Identity, Key, MatcherCache, Rule, Settings, Shard,
+    Sink, Start, Subscription, TopicMatcher, Visibility, Window, open,
 };
 use headwater_log::contract::draft;
 use headwater_log::{
@@ -18,25 +21,52 @@ use headwater_log::{
 };
 use url::Url;
 
-/// What else a shard has.
+/// Who listens, and to what.
 struct Case {
     name: &'static str,
     /// Subscribers, each with a topic of its own.
     topics: usize,
     /// Subscribers, each with a pattern of its own that does not match.
     patterns: usize,
+    /// Subscribers of what is published.
+    takers: usize,
+    tokens: Tokens,
+    /// How much more it may cost than the first of its kind.
+    times_max: Option<f64>,
 }
 
-const CASES: [Case; 4] = [
-    Case { name: "one subscriber", topics: 0, patterns: 0 },
-    Case { name: "and 100,000 on 100,000 other topics", topics: 100_000, patterns: 0 },
-    Case { name: "and 10,000 with 10,000 patterns", topics: 0, patterns: 10_000 },
-    Case { name: "and both", topics: 100_000, patterns: 10_000 },
+/// What subscribers show.
+#[derive(PartialEq)]
+enum Tokens {
+    /// Nothing: events are public.
+    None,
+    /// A token each, with ten matchers of which one is the topic; events are private.
+    OfTopic,
+    /// The same, and they subscribe to everything, of which their tokens grant a part.
+    OfPart,
+}
+
+const fn others(name: &'static str, topics: usize, patterns: usize) -> Case {
+    // "do not slow a publish to one topic beyond 20 %"
+    Case { name, topics, patterns, takers: 1, tokens: Tokens::None, times_max: Some(1.2) }
+}
+
+const fn takers(name: &'static str, tokens: Tokens, times_max: Option<f64>) -> Case {
+    Case { name, topics: 0, patterns: 0, takers: 10_000, tokens, times_max }
+}
+
+const CASES: [Case; 7] = [
+    others("one subscriber", 0, 0),
+    others("and 100,000 on 100,000 other topics", 100_000, 0),
+    others("and 10,000 with 10,000 patterns", 0, 10_000),
+    others("and both", 100_000, 10_000),
+    takers("10,000 subscribers, public events", Tokens::None, None),
+    // "costs within 5 % of public events"
+    takers("a token each, private events", Tokens::OfTopic, Some(1.05)),
+    takers("the same, subscribed to everything", Tokens::OfPart, None),
 ];
 
-const EVENTS: usize = 1000;
-/// "do not slow a publish to one topic beyond 20 %"
-const SLOWER_MAX: f64 = 1.2;
+const EVENTS: usize = 100;
 
 fn main() -> ExitCode {
     let mut arguments = std::env::args().skip(1);
@@ -48,8 +78,8 @@ fn main() -> ExitCode {
             None => ExitCode::from(64),
         };
     }
-    println!("instructions of a publish to a topic with one subscriber, {EVENTS} events\n");
-    let mut first = None;
+    println!("instructions of a publish, {EVENTS} events\n");
+    let mut first = (0, 1.0);
     let mut within = true;
     for (number, case) in CASES.iter().enumerate() {
         // Setting up is counted with it and taken off again.
@@ -58,9 +88,12 @@ fn main() -> ExitCode {
             return ExitCode::FAILURE;
         };
         let each = (busy.saturating_sub(idle)) as f64 / EVENTS as f64;
-        let ratio = each / *first.get_or_insert(each);
-        within &= ratio <= SLOWER_MAX;
-        println!("{:<40} {each:>8.0}   {ratio:.3}", case.name);
+        if first.0 != case.takers {
+            first = (case.takers, each);
+        }
+        let ratio = each / first.1;
+        within &= case.times_max.is_none_or(|max| ratio <= max);
+        println!("{:<40} {each:>9.0}   {ratio:.3}", case.name);
     }
     if within { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
@@ -114,24 +147,51 @@ fn run(case: &Case, events: usize) -> ExitCode {
         Some(Filter::new(Vec::new(), vec![pattern]))
     };
     let filters = (0..case.topics).map(|nth| topic(&format!("other/{nth}")));
-    let filters = filters.chain((0..case.patterns).map(pattern)).chain([topic("prices/gold")]);
-    for filter in filters.flatten() {
-        world.subscribe(filter);
+    for filter in filters.chain((0..case.patterns).map(pattern)).flatten() {
+        world.subscribe(filter, Visibility::Public);
+    }
+    for nth in 0..case.takers {
+        let filter = match case.tokens {
+            Tokens::None | Tokens::OfTopic => topic(TOPIC),
+            Tokens::OfPart => Some(Filter::all()),
+        };
+        let Some(filter) = filter else { continue };
+        let visibility = match case.tokens {
+            Tokens::None => Visibility::Public,
+            _ => token(nth).visibility(&filter),
+        };
+        world.subscribe(filter, visibility);
     }
     while world.turn() {}
     // What is made when it is first needed is made.
-    (0..300).for_each(|_| world.publish());
+    let private = case.tokens != Tokens::None;
+    (0..300).for_each(|_| world.publish(private));
     let before = world.sink.0;
-    (0..events).for_each(|_| world.publish());
-    if world.sink.0 - before == events { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    (0..events).for_each(|_| world.publish(private));
+    if world.sink.0 - before == events * case.takers {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    }
+}
+
+const TOPIC: &str = "prices/gold";
+
+/// A token of somebody's own: ten matchers, of which one is the topic.
+fn token(nth: usize) -> Access {
+    let own = (0..9).map(|document| format!("users/{nth}/{document}"));
+    let matchers = own.chain([TOPIC.to_owned()]);
+    let matchers = matchers.filter_map(|text| TopicMatcher::exact(&text).ok()).collect();
+    let rule = Rule { actions: Actions::ALL, matchers, payload: None };
+    Access::new(Identity::default(), vec![rule], &mut MatcherCache::default())
 }
 
 impl World {
-    fn subscribe(&mut self, filter: Filter) {
+    fn subscribe(&mut self, filter: Filter, visibility: Visibility) {
         let subscription = Subscription {
             filter: Arc::new(filter),
             start: Start::Live,
-            visibility: Visibility::Public,
+            visibility,
             lifetime: None,
             encoding: Encoding::Sse,
             events_max: None,
@@ -147,8 +207,10 @@ impl World {
         self.shard.turn(Duration::ZERO, &self.window.snapshot(), &mut self.sink)
     }
 
-    fn publish(&mut self) {
-        let _ = self.log.append(vec![draft(&["prices/gold"], "1234.50")]).now_or_never();
+    fn publish(&mut self, private: bool) {
+        let mut event = draft(&[TOPIC], "1234.50");
+        event.event.private = private;
+        let _ = self.log.append(vec![event]).now_or_never();
         if let Some(Ok(batch)) = self.tail.next().now_or_never() {
             self.window.push(batch);
         }
