@@ -5,7 +5,9 @@ use std::process::ExitCode;
 use clap::error::ErrorKind;
 use clap::{Parser, Subcommand};
 
-use crate::{bench, check_config, decode, demo, failure, log, publish, serve, subscribe, token};
+use crate::{
+    bench, check_config, decode, demo, explain, failure, log, publish, serve, subscribe, token,
+};
 
 /// A Server-Sent Events hub: publish with one request, and every open page shows it.
 #[derive(Parser)]
@@ -36,6 +38,8 @@ pub(crate) enum Command {
     Decode(decode::Args),
     /// Make a token for development, or see what is in one and whether the hub takes it
     Token(token::Args),
+    /// Ask a hub why a token lets somebody do something, or does not
+    Explain(explain::Args),
     /// Look at, check, copy or tidy a log on disk
     Log(log::Args),
     /// Check the settings, and show the ones that would be in force
@@ -52,6 +56,7 @@ impl Command {
                 | Self::Bench(_)
                 | Self::Decode(_)
                 | Self::Token(_)
+                | Self::Explain(_)
                 | Self::Log(_)
         )
     }

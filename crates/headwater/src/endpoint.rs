@@ -37,6 +37,11 @@ pub(crate) struct Problem {
 }
 
 impl Endpoint {
+    /// A hub there.
+    pub(crate) fn new(url: Url, token: Option<String>) -> Self {
+        Self { url, token }
+    }
+
     pub(crate) fn url(&self) -> &Url {
         &self.url
     }
@@ -147,7 +152,7 @@ impl Endpoint {
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
-fn parse_url(text: &str) -> Result<Url, String> {
+pub(crate) fn parse_url(text: &str) -> Result<Url, String> {
     let example = "write it like http://127.0.0.1:8080";
     let url = Url::parse(text).map_err(|error| format!("{error}; {example}"))?;
     if !matches!(url.scheme(), "http" | "https") {

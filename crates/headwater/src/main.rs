@@ -8,6 +8,7 @@ mod cli;
 mod decode;
 mod demo;
 mod endpoint;
+mod explain;
 mod failure;
 mod log;
 mod logging;
@@ -59,6 +60,7 @@ fn run(cli: Cli) -> Result<(), Failure> {
             Command::Log(args) => log::run(args).await,
             Command::Decode(args) => decode::run(args).await,
             Command::Token(args) => token::run(args).await,
+            Command::Explain(args) => explain::run(args).await,
             Command::CheckConfig(args) => check_config::run(args, level),
         }
     });

@@ -50,7 +50,7 @@ pub(crate) async fn run(args: Args) -> Result<(), Failure> {
 
 /// A token as an argument, or from standard input.
 #[derive(clap::Args)]
-struct Given {
+pub(crate) struct Given {
     /// The token; `-` reads it from standard input, where other users of this machine do not see it
     #[arg(value_name = "TOKEN")]
     token: String,
@@ -60,7 +60,8 @@ struct Given {
 const TOKEN_BYTES_MAX: u64 = 64 << 10;
 
 impl Given {
-    fn read(self) -> Result<String, Failure> {
+    /// Its text.
+    pub(crate) fn read(self) -> Result<String, Failure> {
         let mut text = self.token;
         if text == "-" {
             text.clear();

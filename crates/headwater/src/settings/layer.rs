@@ -163,7 +163,7 @@ impl Layers {
 const PREFIX: &str = "HEADWATER_";
 
 /// Variables that the commands use for something else.
-const NOT_SETTINGS: [&str; 4] = ["CONFIG", "URL", "TOKEN", "TOKEN_SECRET"];
+const NOT_SETTINGS: [&str; 5] = ["CONFIG", "URL", "ADMIN_URL", "TOKEN", "TOKEN_SECRET"];
 
 /// What a text may mean: itself; a number, or what else TOML knows; a list. In a variable the items of
 /// a list have commas between them; of a flag, each has its own.

@@ -8,7 +8,7 @@ use crate::support::{Hub, PATIENCE, Place};
 const KEY: &str = "correct-horse-battery-staple";
 
 /// Where the hub says that its metrics are.
-fn admin(hub: &Hub) -> SocketAddr {
+pub(crate) fn admin(hub: &Hub) -> SocketAddr {
     let line = hub.logs("metrics are at http://");
     let (_, rest) = line.split_once("http://").unwrap();
     rest.split_once("/metrics").unwrap().0.parse().unwrap()

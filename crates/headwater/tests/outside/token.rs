@@ -183,3 +183,29 @@ fn wrong_arguments_end_with_64_and_say_what_to_do() {
         assert!(error.contains(says), "{arguments:?} says {error:?}");
     }
 }
+
+#[test]
+fn a_running_hub_explains_what_it_makes_of_a_token() {
+    let place = place();
+    let token = mint(&place, &["--config", "hub.toml", "--subscribe", "news", "--jti", "one"]);
+    let hub = place.start(&["serve", "--config", "hub.toml", "--log", "memory"], &[]);
+    let admin = format!("http://{}", crate::admin::admin(&hub));
+    let explain = |rest: &[&str]| place.run(&[&["explain", "--admin", &admin], rest].concat(), &[]);
+    let (code, out, error) = explain(&["subscribe", &token, "news"]);
+    assert_eq!((code, error.as_str()), (0, ""), "{out}");
+    assert!(out.contains("ok          signature\n"), "{out}");
+    assert!(out.contains("rule 1 exact news matches news\n"), "{out}");
+    for (action, topics, says) in [
+        ("publish", &["news"][..], "rule 1 is not about publish\n"),
+        ("subscribe", &["weather"], "rule 1 exact news matches none of them\n"),
+    ] {
+        let (code, out, error) = explain(&[&[action, &token], topics].concat());
+        assert_eq!((code, error.as_str()), (1, "headwater: the hub would refuse this\n"));
+        assert!(out.contains(says) && out.contains("no rule grants"), "{out}");
+    }
+    let (code, out, _) = explain(&["subscribe", "a.b.c", "news"]);
+    assert!(code == 1 && out.contains("FAILED "), "{out}");
+    hub.stop();
+    let (code, _, error) = explain(&["subscribe", &token, "news"]);
+    assert!(code == 1 && error.contains("is the hub running there?"), "{error}");
+}
