@@ -156,6 +156,28 @@ async fn old_applications_find_the_hub_that_they_know() -> Result<()> {
     stage.end().await
 }
 
+/// The crate `mercure`, in a program of its own.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_the_crate_mercure_publishes_arrives() -> Result<()> {
+    let stage = Stage::start("compat = \"0.x\"").await?;
+    let topic = "https://example.com/books/1";
+    let token = stage.mint(&["--subscribe", topic]).await?;
+    let mut page = in_node(&stage, "eventsource", &format!("?match={topic}"), &token).await?;
+    opened(&mut page).await?;
+    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    command.args(["run", "--quiet", "--locked", "--manifest-path"]);
+    command.arg(Path::new(FOLDER).join("publisher/Cargo.toml")).arg("--target-dir");
+    command.arg(Path::new(env!("CARGO_TARGET_TMPDIR")).join("mercure-publisher")).arg("--");
+    command.arg(stage.url("")).arg(stage.authority()).args([SECRET, topic, "[1]"]);
+    let output = command.output().await?;
+    let complaint = String::from_utf8_lossy(&output.stderr);
+    ensure!(output.status.success(), "it publishes nothing: {complaint}");
+    let id = String::from_utf8(output.stdout)?;
+    let (told, _) = messages(&mut page, 1).await?;
+    ensure!(told == [json!({"type": "message", "id": id.trim(), "data": [1]})], "{told:?}");
+    stage.end().await
+}
+
 /// Who watches subscriptions hears of another client's, also when that is killed.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_client_that_is_killed_is_seen_to_be_gone() -> Result<()> {

@@ -7,5 +7,6 @@
 )]
 
 mod browsers;
+mod cases;
 mod clients;
 mod stage;
