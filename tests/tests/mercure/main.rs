@@ -9,4 +9,5 @@
 mod browsers;
 mod cases;
 mod clients;
+mod cuts;
 mod stage;

@@ -1,9 +1,9 @@
 //! `GET` and `QUERY` to the hub: subscribing.
 
 use headwater_hub::{Encoding, Opening, Resume, Since, Start, Subscription};
-use http::header::{CACHE_CONTROL, CONTENT_TYPE};
+use http::header::{CACHE_CONTROL, CONTENT_TYPE, USER_AGENT};
 use http::request::Parts;
-use http::{HeaderName, HeaderValue, Method, Response, StatusCode};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode};
 use hyper::body::Incoming;
 
 use super::form::Form;
@@ -12,6 +12,7 @@ use crate::body::Body;
 use crate::front::Front;
 use crate::hub::{Hub, SubscribeError};
 use crate::plain::intake::{self, Bounds};
+use crate::plain::start::LAST_EVENT_ID;
 use crate::plain::{RESUME, check_encoding, media_type};
 use crate::problem::Problem;
 
@@ -68,9 +69,7 @@ async fn subscribe(front: &Front, request: &Parts, form: &str) -> Result<Respons
         filter: wanted.filter,
         lifetime: Some(lifetime),
         start: wanted.start,
-        // A ticket is ours, and so are the clients that have one: a native EventSource comes back with it
-        // only if it was told its place, also before its first event.
-        encoding: if Form::new(form).has("ticket") { Encoding::Sse } else { Encoding::Mercure },
+        encoding: encoding(&request.headers, Form::new(form)),
         events_max: None,
     };
     let mut opened = match hub.open(subscription, &access).await {
@@ -103,6 +102,30 @@ async fn subscribe(front: &Front, request: &Parts, form: &str) -> Result<Respons
         headers.insert(name, begins);
     }
     Ok(response)
+}
+
+/// How the hub's own blocks are written: as what no client takes for an event, or as events that no page
+/// listens to, which they are to those who have no other way to hold a place or to begin anew.
+fn encoding(headers: &HeaderMap, form: Form<'_>) -> Encoding {
+    // A ticket is ours, and so are the clients that have one: a native EventSource comes back with it only
+    // if it was told its place, also before its first event.
+    if form.has("ticket") || is_webkit_back(headers) { Encoding::Sse } else { Encoding::Mercure }
+}
+
+/// Whether WebKit's own `EventSource` comes back. It glues what is left of an event that a reset cut off onto
+/// the next response's first event, unless a block that nobody listens to comes between them. What pages
+/// write themselves, with `fetch`, asks without `Cache-Control`.
+fn is_webkit_back(headers: &HeaderMap) -> bool {
+    let says = |name: &HeaderName, text: &str| {
+        headers
+            .get(name)
+            .and_then(|value| value.to_str().ok())
+            .is_some_and(|own| own.contains(text))
+    };
+    headers.contains_key(LAST_EVENT_ID)
+        && says(&CACHE_CONTROL, "no-cache")
+        && says(&USER_AGENT, "AppleWebKit/")
+        && !says(&USER_AGENT, "Chrome/")
 }
 
 /// "id of the event preceding the first sent, or `earliest` (empty history, unknown or discarded id)".

@@ -94,6 +94,31 @@ async fn what_the_hub_says_itself_is_no_event_to_anybody() {
     assert_eq!(next(&mut page).await, ("message".into(), "x".into(), id));
 }
 
+#[tokio::test]
+async fn webkit_comes_back_to_a_clean_beginning() {
+    const WEBKIT: &str = "user-agent: Mozilla/5.0 (X11) AppleWebKit/605.1.15 (KHTML, like Gecko) \
+                          Version/18.0 Safari/605.1.15\r\n";
+    const CHROMIUM: &str = "user-agent: Mozilla/5.0 (X11) AppleWebKit/537.36 (KHTML, like Gecko) \
+                            Chrome/156.0.0.0 Safari/537.36\r\n";
+    const NATIVE: &str = "cache-control: no-cache\r\n";
+    const BACK: &str = "last-event-id: 1\r\n";
+    let hub = Hub::start().await;
+    hub.publish(&[("topic", "a"), ("id", "1")]).await;
+    hub.publish(&[("topic", "a"), ("data", "x")]).await;
+    for (headers, clean) in [
+        ([WEBKIT, NATIVE, BACK], true),
+        ([WEBKIT, "", BACK], false),
+        ([CHROMIUM, NATIVE, BACK], false),
+        (["", NATIVE, BACK], false),
+    ] {
+        let mut page = hub.subscribe("match=a", &headers.concat()).await;
+        let block = page.connection.block().await;
+        assert_eq!(block.contains("event: hub.open\n"), clean, "{headers:?}: {block}");
+    }
+    let mut page = hub.subscribe("match=a&last_event_id=1", &[WEBKIT, NATIVE].concat()).await;
+    assert_eq!(next(&mut page).await.1, "x");
+}
+
 // Mercure 5.1: "QUERY: the body is a form; its pairs and those of the query are united."
 // Mercure 5.1: "`last_event_id` in both: the query wins; the header beats both."
 #[tokio::test]
