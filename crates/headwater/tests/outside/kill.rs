@@ -4,12 +4,13 @@
 //! The page cache outlives a killed process, so this does not test syncing; the log's own simulation does.
 
 use std::collections::HashMap;
-use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
+use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::sync::mpsc::{Sender, channel};
 use std::thread;
 
-use headwater_event_stream::{Decoder, Item};
+use futures_util::StreamExt as _;
+use headwater_client::{EventSource, Item};
 use rustix::process::Signal;
 use serde_json::Value;
 
@@ -94,51 +95,25 @@ struct Page {
 impl Page {
     /// Follows until the connection ends, or it has seen so many events.
     fn follow(mut self, address: SocketAddr, count: usize) -> Self {
-        let mut decoder = Decoder::new();
-        let Ok(mut stream) = self.open(address) else { return self };
-        let mut piece = [0; 4096];
-        while self.seen.len() < count {
-            let read = match stream.read(&mut piece) {
-                Ok(read) if read > 0 => read,
-                Err(error) if error.kind() == ErrorKind::WouldBlock => {
-                    panic!("{} events of {count} came", self.seen.len())
-                }
-                _ => return self,
-            };
-            let mut rest = &piece[..read];
-            while let Some(item) = decoder.decode(&mut rest).unwrap() {
-                if let Item::Event(event) = item {
-                    assert_ne!(event.event_type, "hub.gap", "{}", event.data);
-                    if event.event_type == "message" {
-                        self.seen.push(event.data.to_owned());
-                    }
-                    event.id.clone_into(&mut self.last_id);
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let mut source = EventSource::builder(format!("http://{address}/events/t?since=all"))
+                .last_event_id(std::mem::take(&mut self.last_id))
+                .build()
+                .unwrap();
+            while self.seen.len() < count {
+                let next = tokio::time::timeout(PATIENCE, source.next()).await;
+                match next.unwrap_or_else(|_| panic!("{} of {count} came", self.seen.len())) {
+                    Some(Ok(Item::Message(event))) => self.seen.push(event.data),
+                    Some(Ok(Item::Gap(gap))) => panic!("{gap:?}"),
+                    // The next round's hub has another port.
+                    Some(Ok(Item::Error(_)) | Err(_)) | None => break,
+                    Some(Ok(_)) => {}
                 }
             }
-        }
+            source.last_event_id().clone_into(&mut self.last_id);
+        });
         self
-    }
-
-    fn open(&self, address: SocketAddr) -> std::io::Result<BufReader<TcpStream>> {
-        let mut stream = TcpStream::connect(address)?;
-        stream.set_read_timeout(Some(PATIENCE))?;
-        // HTTP/1.0 has no chunks.
-        let position = match &*self.last_id {
-            "" => String::new(),
-            id => format!("Last-Event-ID: {id}\r\n"),
-        };
-        let request =
-            format!("GET /events/t?since=all HTTP/1.0\r\nHost: {address}\r\n{position}\r\n");
-        stream.write_all(request.as_bytes())?;
-        let mut stream = BufReader::new(stream);
-        let mut line = String::new();
-        while line != "\r\n" {
-            line.clear();
-            if stream.read_line(&mut line)? == 0 {
-                return Err(ErrorKind::UnexpectedEof.into());
-            }
-        }
-        Ok(stream)
     }
 }
 
