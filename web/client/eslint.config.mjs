@@ -24,7 +24,7 @@ export default defineConfig(
   },
   {
     // What also runs in engines of 2011 cannot use what came later.
-    files: ["src/{connection,delay,exchange,native,legacy,parser,request,xhr}.ts"],
+    files: ["src/{answer,connection,delay,exchange,native,legacy,parser,request,token,xhr}.ts"],
     rules: {
       "@typescript-eslint/prefer-includes": "off",
       "@typescript-eslint/prefer-string-starts-ends-with": "off",

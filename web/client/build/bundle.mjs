@@ -14,6 +14,8 @@ const MINIFY = {
   },
   mangle: true,
 };
+/** What is a little smaller where all ways to connect are in it. */
+const WHOLE = { ...MINIFY, compress: { ...MINIFY.compress, ecma: 2020, reduce_funcs: false } };
 /** Names that only our own modules know, and that nothing of a page has: they are made shorter. */
 const OURS =
   /^(after|failed|hoards|isInside|listen|lost|memory|move|native|originOf|pause|refused|retryMs|text|tooLong|want|wires)$/;
@@ -53,14 +55,14 @@ async function bundled(entry, format, isWhole, external = []) {
 
 async function esm(entry, isWhole, external = []) {
   const code = await bundled(entry, "esm", isWhole, external);
-  const options = { minify: true, isModule: true, jsc: { target: "es2022", minify: MINIFY } };
+  const minify = isWhole ? WHOLE : MINIFY;
+  const options = { minify: true, isModule: true, jsc: { target: "es2022", minify } };
   return (await transform(code, options)).code;
 }
 
 async function classic(entry, target) {
   const code = await bundled(entry, "iife", true);
-  const minify =
-    target === "es5" ? { ...MINIFY, ecma: 5, compress: { ...MINIFY.compress, ecma: 5 } } : MINIFY;
+  const minify = target === "es5" ? { ...MINIFY, ecma: 5, compress: { ...MINIFY.compress, ecma: 5 } } : WHOLE;
   const options = { minify: true, isModule: false, jsc: { target, loose: true, minify } };
   return (await transform(code, options)).code;
 }

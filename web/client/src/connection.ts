@@ -2,14 +2,16 @@
 // client. It touches no DOM: wires, timers, the clock and randomness are its `Environment`. Written for engines
 // of 2011: no promises, no collections.
 
+import { dataOf, wholeAnswer, type Answer } from "./answer.js";
 import type { Connection, ConnectionOptions, ConnectionSink, Transport } from "./contract.js";
 import { delayMs, retryAfterMs } from "./delay.js";
 import type { Environment } from "./environment.js";
-import { exchange, parse, passes, type Answer, type Use } from "./exchange.js";
+import { exchange, passes, type Use } from "./exchange.js";
 import * as limits from "./limits.js";
 import { openNative } from "./native.js";
 import { createParser, type Parser } from "./parser.js";
 import { requestFor, withQuery, type Query, type Target } from "./request.js";
+import { askForToken } from "./token.js";
 
 /**
  * Connects, and keeps it up until it is closed or has failed.
@@ -134,26 +136,17 @@ export function connect(
   function attempt(): void {
     stop();
     heard = now();
-    const give = during((given: string) => {
-      token = given;
+    if (getToken && token === undefined) {
+      askForToken(
+        getToken,
+        during((given) => {
+          token = given;
+          send();
+        }),
+        during(() => lose(0)),
+      );
+    } else {
       send();
-    });
-    if (!getToken || token !== undefined) {
-      send();
-      return;
-    }
-    try {
-      const given = getToken();
-      if (typeof given === "string") {
-        give(given);
-      } else {
-        given.then(
-          give,
-          during(() => lose(0)),
-        );
-      }
-    } catch {
-      lose(0);
     }
   }
 
@@ -324,32 +317,21 @@ export function connect(
     no: () => void,
     refused: typeof refuse,
   ): () => void {
-    let text = "";
-    let from = "";
     return ask(
       limits.JSON_TYPE,
       { lastEventId: since ? "" : id, wait, since },
-      {
-        head(_header, url) {
-          from = originOf(url);
-        },
-        text(piece) {
-          text += piece;
-        },
-        end() {
-          const answer = parse(text) as Answer | undefined;
-          if (!answer || !answer.last_event_id) {
-            no();
-            return;
-          }
+      wholeAnswer(
+        originOf,
+        (answer, from, length) => {
           isHub = true;
           isRenewed = false;
           use();
           yes();
-          deliver(answer, from, since === limits.NOW, () => then(answer.events.length, text.length));
+          deliver(answer, from, since === limits.NOW, () => then(answer.events.length, length));
         },
+        no,
         refused,
-      },
+      ),
     );
   }
 
@@ -370,11 +352,7 @@ export function connect(
       }
       id = event.id;
       retry = event.retry ?? retry;
-      // Over an event stream, line breaks arrive as LF.
-      const data = /[?&]envelope=json/.test(target.url)
-        ? JSON.stringify(event)
-        : event.data.replace(/\r\n?/g, "\n");
-      hand(event.type, data, from);
+      hand(event.type, dataOf(event, target.url), from);
     });
     if (mine === run) {
       id = last;

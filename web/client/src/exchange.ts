@@ -12,13 +12,6 @@ export interface Use {
   refused: (status: number, retryAfter: string | null, message: string) => void;
 }
 
-/** The long poll's answer. */
-export interface Answer {
-  events: { id: string; type: string; data: string; retry?: number }[];
-  last_event_id: string;
-  gap?: unknown;
-}
-
 /** The most that is read of an answer that says what is wrong, in UTF-16 code units. */
 const PROBLEM_MAX = 1 << 14;
 
