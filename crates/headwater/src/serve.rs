@@ -124,7 +124,7 @@ pub(crate) async fn serve(plan: Plan) -> Result<(), Failure> {
     http.mercure.authorization_servers = mercure::authorization_servers(&issuers);
     http.authorization = authorization(issuers, application, &general.tokens, root)?;
     if let Some(authorization) = &mut http.authorization {
-        authorization.credentials.compat = http.mercure.compat.is_on();
+        authorization.credentials.compat = http.mercure.enabled && http.mercure.compat.is_on();
     }
     if let Some(warning) = mercure::warning(&http.mercure) {
         tracing::warn!("{warning}");

@@ -6,7 +6,7 @@ use std::ops::Bound;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use headwater_hub::Access;
-use headwater_log::{Draft, Event, EventType, Topic};
+use headwater_log::{Appended, Draft, Event, EventType, Topic};
 use tokio::sync::{Notify, watch};
 
 use super::document;
@@ -29,6 +29,8 @@ struct State {
     active: BTreeMap<Place, Option<Arc<str>>>,
     /// What has yet to be published, in order; at most [`UPDATES_MAX`].
     updates: VecDeque<Update>,
+    /// Some were let go since there was last nothing to publish.
+    overflowed: bool,
 }
 
 /// Which subscription; they are listed in this order.
@@ -182,10 +184,13 @@ impl Registry {
             if drafts.is_empty() {
                 continue;
             }
-            for appended in hub.publish(drafts).await {
-                if !matches!(appended, headwater_log::Appended::Committed(_)) {
-                    tracing::warn!(?appended, "nobody is told of a subscription");
-                }
+            let count = drafts.len();
+            let appended = hub.publish(drafts).await;
+            let is_in = |one: &&Appended| matches!(one, Appended::Committed(_));
+            let lost = count - appended.iter().filter(is_in).count();
+            if lost > 0 {
+                let why = appended.iter().find(|one| !is_in(one));
+                tracing::warn!(lost, ?why, "the log does not take who came and went");
             }
         }
     }
@@ -216,15 +221,17 @@ impl State {
     fn tell(&mut self, update: Update) {
         if self.updates.len() >= UPDATES_MAX {
             self.updates.pop_front();
-            tracing::warn!(
-                "subscriptions come and go faster than the log takes: some are not told"
-            );
+            // Once, not for each of them.
+            if !std::mem::replace(&mut self.overflowed, true) {
+                tracing::warn!("who comes and goes is too much for the log: some are not told");
+            }
         }
         self.updates.push_back(update);
     }
 
     fn take_batch(&mut self) -> Vec<Update> {
         let count = self.updates.len().min(BATCH);
+        self.overflowed &= count > 0;
         self.updates.drain(..count).collect()
     }
 }
@@ -260,6 +267,21 @@ mod tests {
         for bad in [&text[9..], &text.to_uppercase(), &format!("{text}0"), "urn:uuid:", ""] {
             assert_eq!(Subscriber::parse(bad), None, "{bad}");
         }
+    }
+
+    #[test]
+    fn what_waits_for_the_log_has_a_bound() {
+        let mut state = State::default();
+        let place =
+            Place { matcher: matcher(Kind::Exact, "a"), subscriber: Subscriber::random().unwrap() };
+        for n in 0..=UPDATES_MAX {
+            state.tell(Update { place: place.clone(), payload: None, active: n > 0 });
+        }
+        assert!(state.overflowed && state.updates.len() == UPDATES_MAX);
+        // The oldest went.
+        assert!(state.updates.iter().all(|update| update.active));
+        while !state.take_batch().is_empty() {}
+        assert!(!state.overflowed);
     }
 
     #[test]
