@@ -34,6 +34,8 @@ struct Shared {
     shards: Vec<ShardHandle>,
     /// The shards' threads end with it.
     _alive: watch::Sender<()>,
+    /// The runtime that the hub was started on, whose threads deliver to nobody.
+    background: Handle,
     /// How many connections came: they are given to the shards in turn.
     connections: AtomicUsize,
     subscribers: Arc<AtomicUsize>,
@@ -111,6 +113,7 @@ impl Hub {
             seen,
             shards,
             _alive: alive,
+            background: Handle::current(),
             connections: AtomicUsize::new(0),
             subscribers: Arc::default(),
             stopping: AtomicBool::new(false),
@@ -175,6 +178,11 @@ impl Hub {
         let turn = self.0.connections.fetch_add(1, Ordering::Relaxed);
         let shard = turn.checked_rem(self.0.shards.len()).and_then(|at| self.0.shards.get(at));
         shard.map_or_else(Handle::current, |shard| shard.runtime.clone())
+    }
+
+    /// Where to do what takes long.
+    pub(crate) fn background(&self) -> &Handle {
+        &self.0.background
     }
 
     pub(crate) fn metrics(&self) -> &Metrics {

@@ -108,7 +108,7 @@ async fn post(
             "a batch names its topics line by line: send it to /events, without a topic in the path",
         )),
         (Some(topic), _) => publish::publish(front, request, &publisher, topic, body).await,
-        (None, NDJSON) => batch::publish(front, request, &publisher, body).await,
+        (None, NDJSON) => batch::publish(front, request, publisher, body).await,
         (None, _) => Err(unsupported(
             "to publish one event, send its data to /events/TOPIC; to publish many, send JSON lines \
              with `Content-Type: application/x-ndjson`; to subscribe by a form, send \

@@ -1,5 +1,7 @@
 //! `POST /events` with `application/x-ndjson`: publishing a batch, a JSON object a line.
 
+use std::sync::Arc;
+
 use headwater_log::{Draft, Millis, Topic, TopicError};
 use http::request::Parts;
 use http::{Response, StatusCode};
@@ -8,7 +10,7 @@ use serde::Deserialize;
 
 use super::draft::{DraftError, Fields, RawFields};
 use super::idempotency::RequestKey;
-use super::intake::{self, Bounds};
+use super::intake::{self, Bounds, Intake};
 use super::publish::{answer, answer_line, id_of, publish_one};
 use crate::authority::Publisher;
 use crate::body::Body;
@@ -93,9 +95,9 @@ impl From<BatchError> for Problem {
 
 /// Publishes a batch: checked whole before anything is appended; an answer line for each event.
 pub(crate) async fn publish(
-    front: &Front,
+    front: &Arc<Front>,
     request: &Parts,
-    publisher: &Publisher,
+    publisher: Publisher,
     body: Incoming,
 ) -> Result<Response<Body>, Problem> {
     let key = RequestKey::from_headers(&request.headers)?;
@@ -106,9 +108,32 @@ pub(crate) async fn publish(
         timeout: limits.body_timeout(),
     };
     let intake = intake::read(body, bounds, &front.bodies).await?;
+    let large = intake.len() > SMALL_BYTES_MAX;
+    let published = publish_all(front.clone(), publisher, key, intake);
+    let lines = if large {
+        // Its parsing takes milliseconds, for which this thread's subscribers are not to wait.
+        let done = front.hub.background().spawn(published).await;
+        done.map_err(|_| Problem::unavailable("the hub is stopping: send it again"))??
+    } else {
+        published.await?
+    };
+    Ok(answer("application/x-ndjson", lines))
+}
+
+/// What is parsed in some hundred microseconds.
+const SMALL_BYTES_MAX: usize = 64 << 10;
+
+/// Publishes what was read, and gives the answer lines.
+async fn publish_all(
+    front: Arc<Front>,
+    publisher: Publisher,
+    key: Option<RequestKey>,
+    intake: Intake,
+) -> Result<String, Problem> {
     let text = intake.text()?;
+    let limits = &front.config.limits;
     let Lines { mut drafts, numbers } = parse(text, limits, front.hub.now())?;
-    if let Err((at, error)) = publisher.check_all(front, &drafts).await {
+    if let Err((at, error)) = publisher.check_all(&front, &drafts).await {
         let line = numbers.get(at).copied().unwrap_or_default();
         let place = format!("line {line}: ");
         return Err(Problem::from(error).within(&place, "; nothing of the batch was published"));
@@ -131,7 +156,7 @@ pub(crate) async fn publish(
             Err(problem) => lines.push_str(&problem.to_line()),
         }
     }
-    Ok(answer("application/x-ndjson", lines))
+    Ok(lines)
 }
 
 /// A batch, parsed.

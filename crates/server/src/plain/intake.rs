@@ -169,6 +169,11 @@ pub(crate) async fn next_piece(body: &mut Incoming) -> Result<Option<Bytes>, Int
 }
 
 impl Intake {
+    /// Its length in bytes.
+    pub(crate) fn len(&self) -> usize {
+        self.bytes.len()
+    }
+
     /// The body as text.
     pub(crate) fn text(&self) -> Result<&str, IntakeError> {
         std::str::from_utf8(&self.bytes)
