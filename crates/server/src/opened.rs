@@ -3,7 +3,6 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use bytes::Bytes;
 use headwater_hub::{Access, Opening, Resume, Subscription};
 use tokio::sync::watch;
 
@@ -57,14 +56,14 @@ impl Drop for Seat {
 }
 
 /// The counts of listeners that a subscription is part of.
-pub(crate) struct Listening(Vec<watch::Sender<usize>>);
+pub(crate) struct Listening(Box<[watch::Sender<usize>]>);
 
 impl Listening {
     pub(crate) fn new(counts: Vec<watch::Sender<usize>>) -> Self {
         for count in &counts {
             count.send_modify(|count| *count += 1);
         }
-        Self(counts)
+        Self(counts.into())
     }
 }
 
@@ -99,7 +98,7 @@ impl Opened {
     pub(crate) fn hand_over(
         self,
         stream: std::net::TcpStream,
-        head: Bytes,
+        head: Box<[u8]>,
         held: impl Send + 'static,
     ) {
         let Self { subscription, opening, retry_ms, shard, seat, listening, owner, attached } =

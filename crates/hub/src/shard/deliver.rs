@@ -147,8 +147,8 @@ impl Shard {
             }
         };
         if taken > 0 {
-            subscriber.active = now;
-            subscriber.told = now;
+            subscriber.active = now.into();
+            subscriber.told = now.into();
         }
         self.counters.bytes += taken as u64;
         if taken >= block.bytes.len() {
@@ -221,7 +221,7 @@ impl Shard {
             }
             Accepted::Bytes(taken) => {
                 if taken > 0 {
-                    subscriber.active = now;
+                    subscriber.active = now.into();
                 }
                 self.counters.bytes += taken as u64;
                 if taken >= block.bytes.len() {
@@ -239,7 +239,7 @@ impl Shard {
     /// begins now.
     fn wait_for_socket(&mut self, slot: usize, now: Duration) {
         if let Some(subscriber) = self.subscribers.get_mut(slot) {
-            subscriber.active = now;
+            subscriber.active = now.into();
             if !matches!(subscriber.waiting, Waiting::Event { .. }) {
                 subscriber.waiting = Waiting::Socket;
             }
@@ -251,11 +251,11 @@ impl Shard {
         let slots: Vec<usize> = self.subscribers.iter().map(|(slot, _)| slot).collect();
         for slot in slots {
             let Some(subscriber) = self.subscribers.get(slot) else { continue };
-            if now >= subscriber.ends {
+            if subscriber.ends <= now.into() {
                 self.close(slot, Close::Expired);
                 continue;
             }
-            let idle = now.saturating_sub(subscriber.active);
+            let idle = subscriber.active.until(now);
             match subscriber.waiting {
                 Waiting::Socket if idle >= self.settings.write_timeout => {
                     self.close(slot, Close::Stalled);
@@ -270,19 +270,19 @@ impl Shard {
         let Some(subscriber) = self.subscribers.get_mut(slot) else { return };
         let Some(group) = self.groups.get(subscriber.group) else { return };
         let live = matches!(subscriber.waiting, Waiting::Event { .. });
-        let old = now.saturating_sub(subscriber.told) >= self.settings.checkpoint;
+        let old = subscriber.told.until(now) >= self.settings.checkpoint;
         let moved = subscriber.at.offset < self.applied.offset;
         let (kind, bytes) = if live && old && moved && group.encoding.is_sse() {
             let bytes = control::checkpoint(group.encoding, self.applied, &self.id_key);
             (BlockKind::Checkpoint, bytes)
-        } else if now.saturating_sub(subscriber.active) >= self.settings.heartbeat {
+        } else if subscriber.active.until(now) >= self.settings.heartbeat {
             (BlockKind::Heartbeat, control::heartbeat(group.encoding))
         } else {
             return;
         };
         let position = if live { self.applied } else { subscriber.at };
         if kind == BlockKind::Checkpoint {
-            subscriber.told = now;
+            subscriber.told = now.into();
             subscriber.at = position;
         }
         let whole = bytes.len();

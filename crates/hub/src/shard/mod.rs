@@ -188,9 +188,9 @@ impl Shard {
             at: cursor,
             cut: None,
             events_left: events_max.unwrap_or(u32::MAX),
-            ends: lifetime.map_or(Duration::MAX, |lifetime| now.saturating_add(lifetime)),
-            active: now,
-            told: now,
+            ends: lifetime.map_or(Duration::MAX, |lifetime| now.saturating_add(lifetime)).into(),
+            active: now.into(),
+            told: now.into(),
             extra: Some(Box::new(Extra { pending, gap, newest_until, began })),
         });
         let key = Key { slot, generation: self.generations };

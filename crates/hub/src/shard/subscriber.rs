@@ -59,12 +59,29 @@ pub(super) struct Subscriber {
     pub(super) cut: Option<Cut>,
     pub(super) events_left: u32,
     /// When what allows it is over.
-    pub(super) ends: Duration,
+    pub(super) ends: Moment,
     /// When bytes were last taken.
-    pub(super) active: Duration,
+    pub(super) active: Moment,
     /// When a position was last told.
-    pub(super) told: Duration,
+    pub(super) told: Moment,
     pub(super) extra: Option<Box<Extra>>,
+}
+
+/// A time since the moment that the shell chose: half of what a `Duration` takes, and enough for centuries.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Moment(u64);
+
+impl Moment {
+    /// How much time has passed since then.
+    pub(super) fn until(self, now: Duration) -> Duration {
+        now.saturating_sub(Duration::from_nanos(self.0))
+    }
+}
+
+impl From<Duration> for Moment {
+    fn from(time: Duration) -> Self {
+        Self(u64::try_from(time.as_nanos()).unwrap_or(u64::MAX))
+    }
 }
 
 /// What it takes for a subscriber to get something.

@@ -1,6 +1,6 @@
 //! Taking a subscription's socket from the HTTP library, for a shard to send on by itself.
 
-use bytes::{BufMut, Bytes};
+use bytes::BufMut;
 use http::header::{CONNECTION, DATE};
 use http::{HeaderMap, Response};
 use tokio::net::TcpStream;
@@ -11,7 +11,7 @@ use crate::opened::Opened;
 
 /// A subscription over HTTP/1, answered but for the sending.
 pub(crate) struct Handover {
-    head: Bytes,
+    head: Box<[u8]>,
     opened: Opened,
     place: Option<Place>,
 }
@@ -34,7 +34,7 @@ impl Handover {
 }
 
 /// The head of a response that ends when its connection does.
-fn head(headers: &HeaderMap) -> Bytes {
+fn head(headers: &HeaderMap) -> Box<[u8]> {
     let mut head = Vec::with_capacity(512);
     head.put_slice(b"HTTP/1.1 200 OK\r\n");
     let mut line = |name: &str, value: &[u8]| {

@@ -4,7 +4,6 @@ use std::io::{self, ErrorKind, IoSlice, Read as _, Write as _};
 use std::net::{Shutdown, SocketAddr};
 use std::sync::Arc;
 
-use bytes::Bytes;
 use headwater_hub::{Accepted, Block, Close, Key, Sink};
 use mio::Token;
 use mio::net::TcpStream;
@@ -28,21 +27,21 @@ pub(crate) enum Outlet {
 pub(crate) struct Socket {
     stream: TcpStream,
     /// The response's head, which leaves with the first block.
-    head: Bytes,
+    head: Box<[u8]>,
     /// The socket took less than all, and says when it takes more.
     full: bool,
     /// Bytes that the client sent after its request: they mean nothing.
-    unasked: usize,
+    unasked: u32,
     /// What is counted as long as the connection lasts.
     _held: Box<dyn Send>,
 }
 
 /// A client that goes on talking on a connection that only listens is cut off.
-const UNASKED_BYTES_MAX: usize = 16 << 10;
+const UNASKED_BYTES_MAX: u32 = 16 << 10;
 
 impl Socket {
     /// A socket that waits for nothing, with the head of the response that is to be sent on it.
-    pub(crate) fn new(stream: std::net::TcpStream, head: Bytes, held: Box<dyn Send>) -> Self {
+    pub(crate) fn new(stream: std::net::TcpStream, head: Box<[u8]>, held: Box<dyn Send>) -> Self {
         let stream = TcpStream::from_std(stream);
         Self { stream, head, full: false, unasked: 0, _held: held }
     }
@@ -75,7 +74,7 @@ impl Socket {
         if sent < self.head.len() {
             return Err(ErrorKind::WriteZero.into());
         }
-        self.head = Bytes::new();
+        self.head = Box::default();
         Ok(())
     }
 
@@ -85,7 +84,8 @@ impl Socket {
             match self.stream.read(scratch) {
                 Ok(0) => return false,
                 Ok(read) => {
-                    self.unasked += read;
+                    // It is read piece by piece.
+                    self.unasked += u32::try_from(read).unwrap_or(u32::MAX / 2);
                     if self.unasked > UNASKED_BYTES_MAX {
                         return false;
                     }
