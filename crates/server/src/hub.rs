@@ -7,6 +7,7 @@ mod operator;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
+use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use headwater_hub::{Access, Snapshot, Subscription, Window, open};
@@ -32,8 +33,8 @@ struct Shared {
     config: HubConfig,
     seen: Seen,
     shards: Vec<ShardHandle>,
-    /// The shards' threads end with it.
-    _alive: watch::Sender<()>,
+    /// The shards' threads, which end with what is before them.
+    _threads: Threads,
     /// The runtime that the hub was started on, whose threads deliver to nobody.
     background: Handle,
     /// How many connections came: they are given to the shards in turn.
@@ -47,6 +48,27 @@ struct Shared {
     watched: Mutex<Vec<Watched>>,
     revocations: Arc<Revocations>,
     metrics: Metrics,
+}
+
+/// The threads of a hub.
+struct Threads {
+    /// They end when nobody has it.
+    alive: Option<watch::Sender<()>>,
+    joins: Vec<JoinHandle<()>>,
+}
+
+impl Drop for Threads {
+    /// Waits for them, so that nothing of theirs holds the log when the hub is gone.
+    fn drop(&mut self) {
+        drop(self.alive.take());
+        let own = thread::current().id();
+        // The last one that held the hub may have been a connection of one of them.
+        for join in self.joins.drain(..).filter(|join| join.thread().id() != own) {
+            if join.join().is_err() {
+                tracing::error!("a shard's thread ended in a panic");
+            }
+        }
+    }
 }
 
 /// A topic whose listeners are counted.
@@ -95,9 +117,13 @@ impl Hub {
             reads: &reads,
             alive: &is_alive,
         };
-        let shards = (0..config.shards())
-            .map(|number| shard::start(number, &parts))
-            .collect::<Result<Vec<_>, _>>()?;
+        let mut threads = Threads { alive: Some(alive), joins: Vec::new() };
+        let mut shards = Vec::new();
+        for number in 0..config.shards() {
+            let (shard, thread) = shard::start(number, &parts)?;
+            threads.joins.push(thread);
+            shards.push(shard);
+        }
         let reader = log.tail(tail.offset);
         let (own, revoked) = (shards.clone(), revocations.clone());
         let follower = Follower::new(window, snapshots, set_trouble, own, revoked);
@@ -112,7 +138,7 @@ impl Hub {
             config: config.clone(),
             seen,
             shards,
-            _alive: alive,
+            _threads: threads,
             background: Handle::current(),
             connections: AtomicUsize::new(0),
             subscribers: Arc::default(),

@@ -14,7 +14,7 @@ use std::collections::HashMap;
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::thread;
+use std::thread::{self, JoinHandle};
 use std::time::Instant;
 
 use headwater_hub::{Interest, Shard};
@@ -105,11 +105,11 @@ pub(crate) struct Parts<'a> {
     pub(crate) alive: &'a watch::Receiver<()>,
 }
 
-/// Starts a shard's thread. What it reads of the log is read on the runtime from which this is called.
+/// Starts a shard and its thread. What it reads of the log is read on the runtime from which this is called.
 ///
 /// # Errors
 /// If the system does not give what it takes.
-pub(crate) fn start(number: usize, parts: &Parts<'_>) -> io::Result<ShardHandle> {
+pub(crate) fn start(number: usize, parts: &Parts<'_>) -> io::Result<(ShardHandle, JoinHandle<()>)> {
     let Parts { config, log, revocations, applied, seen, reads, alive } = parts;
     let own = runtime::Builder::new_current_thread().enable_all().build()?;
     let (inbox, commands) = Inbox::new();
@@ -134,12 +134,13 @@ pub(crate) fn start(number: usize, parts: &Parts<'_>) -> io::Result<ShardHandle>
     };
     let handle = own.handle().clone();
     let mut alive = (*alive).clone();
-    thread::Builder::new().name(format!("shard-{number}")).spawn(move || {
+    let thread = thread::Builder::new().name(format!("shard-{number}")).spawn(move || {
         own.spawn(worker.run());
         own.block_on(async {
             // It is never sent anything: it only closes.
             while alive.changed().await.is_ok() {}
         });
     })?;
-    Ok(ShardHandle { inbox, interest, seats: Arc::default(), metrics, runtime: handle })
+    let shard = ShardHandle { inbox, interest, seats: Arc::default(), metrics, runtime: handle };
+    Ok((shard, thread))
 }

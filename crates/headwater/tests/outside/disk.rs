@@ -1,5 +1,5 @@
 //! A disk that is full or cannot be written: publishers are told, subscribers keep their streams, and the
-//! hub recovers by itself.
+//! hub recovers by itself. And a hub that is stopped, which closes its log before it goes.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -139,4 +139,24 @@ fn a_disk_that_is_read_only_for_a_while_refuses_publishers_and_nothing_else() {
     until_taken(&hub, "it can be written again");
     subscriber.sees("data: it can be written again");
     hub.stop();
+}
+
+#[test]
+fn a_hub_that_is_stopped_has_closed_its_log() {
+    let place = Place::new();
+    for round in 0..3 {
+        let hub = place.start(&["serve"], &[]);
+        let page = hub.subscribe("/events/a");
+        assert_eq!(hub.publish("/events/a", "", "hello"), 200);
+        hub.stop();
+        page.until_the_end();
+        let files = fs::read_dir(place.path().join("headwater-data")).unwrap();
+        let names: Vec<_> = files.map(|file| file.unwrap().file_name()).collect();
+        let count = |ending: &str| {
+            names.iter().filter(|name| name.to_string_lossy().ends_with(ending)).count()
+        };
+        // Each was sealed when it was closed, and has an index.
+        assert_eq!(count(".idx"), round + 1, "{names:?}");
+        assert_eq!(count(".new"), 0, "{names:?}");
+    }
 }
