@@ -108,7 +108,7 @@ impl Opened {
             None => Box::new((held, seat, listening)),
             Some(attached) => Box::new((held, seat, listening, attached)),
         };
-        let outlet = Outlet::Socket(Box::new(Socket::new(stream, head, held)));
+        let outlet = Outlet::Socket(Socket::new(stream, head, held));
         let arrival = Arrival { subscription, opening, retry_ms, outlet, owner };
         shard.inbox.send(Command::Subscribe(Box::new(arrival)));
     }

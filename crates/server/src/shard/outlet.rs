@@ -15,7 +15,7 @@ use crate::stream::Slot;
 /// Where one subscriber's blocks go.
 pub(crate) enum Outlet {
     /// To a socket that the shard has for itself.
-    Socket(Box<Socket>),
+    Socket(Socket),
     /// To whoever polls a body.
     Body(Arc<Slot>),
 }
@@ -23,7 +23,8 @@ pub(crate) enum Outlet {
 /// A connection that is nothing but a stream from here on.
 ///
 /// The response has no length and no chunks: it ends when the connection does (RFC 9112, 6.3, rule 8),
-/// so that a run is sent as it is.
+/// so that a run is sent as it is. It lies in the list of outlets itself, which is what a delivery to very
+/// many subscribers waits for.
 pub(crate) struct Socket {
     stream: TcpStream,
     /// The response's head, which leaves with the first block.
